@@ -1,0 +1,125 @@
+"""From absorbed light to a photograph: lamp, lens, sensor and file."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.synthesis.debris import cloud
+from cascade.types import FloatArray, UInt8Array
+
+
+def photograph(
+    density: NDArray[np.float32], background: FloatArray, rng: np.random.Generator, unit: float
+) -> UInt8Array:
+    """Expose a field.
+
+    Args:
+        density: `(height, width, 3)` optical density.
+        background: `(3,)` RGB of the empty slide.
+        rng: source of all randomness.
+        unit: head length, pixels.
+
+    Returns:
+        `(height, width, 3)` RGB uint8.
+    """
+    light = np.exp(-np.clip(density, -0.3, 8), dtype=np.float32) * background.astype(np.float32)
+    light *= _lamp(rng, light.shape[:2])[..., None]
+    _dust(light, rng, unit)
+    light = _lens(light, rng, unit)
+    light = _sensor(light, rng, unit)
+    image = np.clip(light + 0.5, 0, 255).astype(np.uint8)
+    if rng.random() < 0.05:
+        _label(image, rng)
+    return _compress(image, rng)
+
+
+def _lamp(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Uneven illumination: a slope, a vignette and slow unevenness."""
+    height, width = shape
+    y, x = (
+        np.linspace(-1, 1, height, dtype=np.float32)[:, None],
+        np.linspace(-1, 1, width, dtype=np.float32)[None, :],
+    )
+    slope = rng.normal(0, 0.015, 2)
+    vignette = abs(rng.normal(0, 0.05)) if rng.random() < 0.7 else rng.uniform(0.05, 0.3)
+    centre = rng.normal(0, 0.25, 2)
+    lamp = 1 + slope[0] * x + slope[1] * y - vignette * 0.5 * ((x - centre[0]) ** 2 + (y - centre[1]) ** 2)
+    return np.asarray(lamp + 0.006 * cloud(rng, shape, width / 4), np.float32)
+
+
+def _dust(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> None:
+    """Out-of-focus dust on the sensor: soft dark discs or pale rings."""
+    height, width = light.shape[:2]
+    for _ in range(rng.poisson(2.5 * height * width / unit**2 / 160)):
+        radius = unit * rng.uniform(0.06, 0.25)
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
+        x0, y0 = max(0, int(x - 2 * radius)), max(0, int(y - 2 * radius))
+        x1, y1 = min(width, int(x + 2 * radius) + 2), min(height, int(y + 2 * radius) + 2)
+        r = np.hypot(np.arange(x0, x1)[None, :] - x, np.arange(y0, y1)[:, None] - y) / radius
+        depth = rng.uniform(0.01, 0.09) * rng.choice([1, 1, -0.5])
+        if rng.random() < 0.6:
+            shade = np.exp(-0.5 * ((r - 0.8) / 0.15) ** 2) - 0.5 * np.exp(-0.5 * ((r - 0.45) / 0.2) ** 2)
+        else:
+            shade = 1 / (1 + np.exp(np.clip((r - 0.8) / 0.12, -40, 40)))
+        light[y0:y1, x0:x1] *= (1 - depth * shade)[..., None].astype(np.float32)
+
+
+def _lens(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> NDArray[np.float32]:
+    """Defocus and lateral colour shift."""
+    blur = unit * (abs(rng.normal(0, 0.012)) if rng.random() < 0.8 else rng.uniform(0.01, 0.05))
+    if blur > 0.3:
+        light = cv2.GaussianBlur(light, (0, 0), blur)
+    if rng.random() < 0.6:
+        height, width = light.shape[:2]
+        for channel in (0, 2):
+            shift = rng.normal(0, 0.008 * unit, 2)
+            matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
+            moved = cv2.warpAffine(
+                light[..., channel],
+                matrix,
+                (width, height),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            light[..., channel] = moved
+    return light
+
+
+def _sensor(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> NDArray[np.float32]:
+    """Sharpening halo, contrast curve and noise, fine or blotchy."""
+    if rng.random() < 0.6:
+        radius = max(0.8, unit * rng.uniform(0.015, 0.06))
+        soft = cv2.GaussianBlur(light, (0, 0), radius)
+        light = light + (light - soft) * np.float32(rng.uniform(0.1, 0.6))
+    level = float(np.exp(rng.normal(0.3, 0.6)))
+    noise = rng.standard_normal(light.shape, np.float32)
+    if rng.random() < 0.5:
+        noise = cv2.GaussianBlur(noise, (0, 0), 0.7) * 2.2
+    grey = rng.uniform(0, 1)
+    noise = grey * noise[..., :1] + (1 - grey) * noise
+    return np.asarray(light + level * noise, np.float32)
+
+
+def _label(image: UInt8Array, rng: np.random.Generator) -> None:
+    """A white scale-bar or caption box in a corner, with a dark bar or none."""
+    height, width = image.shape[:2]
+    w, h = int(width * rng.uniform(0.08, 0.25)), int(height * rng.uniform(0.03, 0.09))
+    x = 0 if rng.random() < 0.5 else width - w
+    y = 0 if rng.random() < 0.3 else height - h
+    image[y : y + h, x : x + w] = 255
+    if rng.random() < 0.6:
+        image[y + h // 3 : y + h // 3 + max(2, h // 8), x + w // 8 : x + w - w // 8] = int(
+            rng.integers(0, 120)
+        )
+
+
+def _compress(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+    """What JPEG leaves of it, quality 60–95; some pictures were never compressed."""
+    if rng.random() < 0.15:
+        return image
+    quality = int(rng.integers(60, 96))
+    ok, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else image[..., ::-1]
+    return np.ascontiguousarray(decoded[..., ::-1], dtype=np.uint8)

@@ -1,0 +1,171 @@
+"""Scene → picture and exact truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cascade.errors import ConfigError
+from cascade.synthesis.camera import photograph
+from cascade.synthesis.canvas import Canvas, grid
+from cascade.synthesis.debris import draw_debris
+from cascade.synthesis.flagella import FlagellumTruth, draw_flagellum
+from cascade.synthesis.heads import HeadTruth, draw_head
+from cascade.synthesis.scene import Scene, SceneSperm, sample_scene
+from cascade.synthesis.stains import Stain, sample_stain
+from cascade.types import FloatArray, Region, UInt8Array
+
+IN_VIEW = 0.1
+"""A head counts as in view when at least this fraction of its ellipse lies inside the picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticSperm:
+    """Truth of one sperm. Regions are amodal among sperm: where two cross, both own the pixel.
+
+    Attributes:
+        sperm_id: unique in its picture, from 1.
+        head: acrosome ∪ nucleus ∪ vacuoles, or None where no head is in view.
+        acrosome, nucleus: its parts; None where absent. They do not overlap.
+        vacuoles: pixels of each vacuole, a subset of the head.
+        midpiece, tail: the flagellum without its own head's pixels; None where nothing is visible.
+        flagellum_centreline: `(n, 2)` x, y of what is visible inside the picture, from the head to the tip.
+        has_head: whether the head is in view.
+    """
+
+    sperm_id: int
+    head: Region | None
+    acrosome: Region | None
+    nucleus: Region | None
+    vacuoles: tuple[Region, ...]
+    midpiece: Region | None
+    tail: Region | None
+    flagellum_centreline: FloatArray
+    has_head: bool
+
+    @property
+    def flagellum(self) -> Region | None:
+        """Midpiece ∪ tail."""
+        if self.midpiece is None or self.tail is None:
+            return self.midpiece or self.tail
+        return self.midpiece.union(self.tail)
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticSmear:
+    """One synthetic field.
+
+    Attributes:
+        image: `(height, width, 3)` RGB uint8.
+        sperm: truth of every sperm of which anything is visible.
+        stain: name of the palette.
+        head_length: typical long axis of a head, pixels.
+    """
+
+    image: UInt8Array
+    sperm: tuple[SyntheticSperm, ...]
+    stain: str
+    head_length: float
+
+
+def synthesize(
+    seed: int,
+    shape: tuple[int, int] = (1024, 1280),
+    head_length: float = 90.0,
+    stain: str | None = None,
+) -> SyntheticSmear:
+    """A synthetic stained smear with its truth; the same arguments give the same smear.
+
+    Args:
+        seed: non-negative.
+        shape: `(height, width)`, pixels.
+        head_length: typical long axis of a head, pixels; everything scales with it.
+        stain: a name from `STAINS`, or None for a random one.
+
+    Raises:
+        ConfigError: a size that is not positive, a negative seed, or an unknown stain.
+    """
+    if seed < 0:
+        raise ConfigError(f"seed must be 0 or more, got {seed}; choose a non-negative integer")
+    if min(shape) < 16 or not 4 <= head_length <= 4 * max(shape):
+        raise ConfigError(
+            f"a field needs at least 16 × 16 px and a head length of 4 px or more, got shape {shape} and "
+            f"head length {head_length}; choose a larger field or head"
+        )
+    rng = np.random.default_rng(seed)
+    palette = sample_stain(rng, stain)
+    scene = sample_scene(rng, shape, head_length)
+    return render(scene, palette, rng)
+
+
+def render(scene: Scene, stain: Stain, rng: np.random.Generator) -> SyntheticSmear:
+    """Draw a scene: debris below, flagella and heads, then the camera."""
+    unit = scene.head_length
+    canvas = Canvas(scene.shape, max(2, round(0.2 * unit)))
+    draw_debris(canvas, rng, stain, unit)
+    noticed = float(rng.uniform(0.018, 0.026))
+    truths = []
+    for one in scene.sperm:
+        truth = _draw_sperm(canvas, one, stain, unit, noticed, rng)
+        if truth is not None:
+            truths.append(truth)
+    image = photograph(canvas.picture(), stain.background, rng, unit)
+    return SyntheticSmear(image, tuple(truths), stain.name, unit)
+
+
+def _draw_sperm(
+    canvas: Canvas, one: SceneSperm, stain: Stain, unit: float, noticed: float, rng: np.random.Generator
+) -> SyntheticSperm | None:
+    flagellum = draw_flagellum(canvas, one, stain.midpiece, stain.tail, noticed)
+    head = HeadTruth(None, None, None, ())
+    if one.head is not None:
+        head = draw_head(canvas, one, one.head, stain, unit, rng)
+    _draw_droplet(canvas, one, stain, rng)
+    return _truth(one, head, flagellum)
+
+
+def _truth(one: SceneSperm, head: HeadTruth, flagellum: FlagellumTruth) -> SyntheticSperm | None:
+    whole = 0.0 if one.head is None else np.pi / 4 * one.head.length * one.head.width
+    if head.head is None or head.head.area < IN_VIEW * whole:
+        head = HeadTruth(None, None, None, ())
+    midpiece, tail = _without(flagellum.midpiece, head.head), _without(flagellum.tail, head.head)
+    if head.head is None and midpiece is None and tail is None:
+        return None
+    return SyntheticSperm(
+        sperm_id=one.sperm_id,
+        head=head.head,
+        acrosome=head.acrosome,
+        nucleus=head.nucleus,
+        vacuoles=head.vacuoles,
+        midpiece=midpiece,
+        tail=tail,
+        flagellum_centreline=flagellum.centreline,
+        has_head=head.head is not None,
+    )
+
+
+def _without(region: Region | None, taken: Region | None) -> Region | None:
+    """`region` less the pixels of `taken`; None where nothing is left."""
+    if region is None or taken is None:
+        return region
+    x0, y0, x1, y1 = region.box
+    shifted = Region(taken.mask, taken.x0 - x0, taken.y0 - y0)
+    left = Region.from_full(region.mask & ~shifted.full((y1 - y0, x1 - x0)), x0, y0)
+    return left if left.area else None
+
+
+def _draw_droplet(canvas: Canvas, one: SceneSperm, stain: Stain, rng: np.random.Generator) -> None:
+    """Cytoplasm left at the neck: a pale, ragged bead on the midpiece; not part of the truth."""
+    if not one.droplet or len(one.centreline) < 20:
+        return
+    at = one.centreline[int(rng.integers(4, 20))] + rng.normal(0, 0.4 * one.droplet, 2)
+    window = canvas.window(at - 2 * one.droplet, at + 2 * one.droplet)
+    if window is None:
+        return
+    x, y = grid(window)
+    angle = np.arctan2(y - at[1], x - at[0])
+    edge = 1 + 0.2 * np.cos(2 * angle + rng.uniform(0, 6.3)) + 0.15 * np.cos(3 * angle + rng.uniform(0, 6.3))
+    depth = one.droplet * edge - np.hypot(x - at[0], y - at[1])
+    amount = 1 / (1 + np.exp(np.clip(-depth / (0.15 * one.droplet), -40, 40)))
+    canvas.add(window, amount * rng.uniform(0.3, 1.0), stain.midpiece)

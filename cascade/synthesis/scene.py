@@ -1,0 +1,277 @@
+"""Geometry of a smear: where each sperm lies and which way its flagellum runs. No pixels are drawn here.
+
+A scene is laid out in head lengths and scaled at the end, so the same seed gives the same scene at any resolution.
+Sperm are scattered over a field larger than the picture: those whose heads fall outside are what leaves
+"tails without a head" crossing the view, as on a slide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.synthesis.curves import STEP, CurveStyle, coil_around, sample_style, trace
+from cascade.types import FloatArray
+
+MARGIN = 5.0
+"""How far outside the picture heads are placed, in head lengths."""
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """Outline of one head, in its own frame: x from the neck end to the acrosome's tip.
+
+    Attributes:
+        length, width: long and short axis, pixels.
+        taper: narrowing towards the neck, 0 (ellipse) to 0.5 (pear).
+        squareness: exponent of the superellipse, 2 is an ellipse.
+        wobble: `(2, 3)` amplitude and phase of the outline's harmonics 2–4, relative to the radius.
+        acrosome: fraction of the long axis covered by the acrosome; 0 where there is none to be seen.
+        acrosome_bulge: curvature of the boundary between acrosome and nucleus.
+        vacuoles: `(n, 3)` x, y in half axes and radius in head lengths.
+    """
+
+    length: float
+    width: float
+    taper: float
+    squareness: float
+    wobble: FloatArray
+    acrosome: float
+    acrosome_bulge: float
+    vacuoles: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class SceneSperm:
+    """One sperm before drawing. Coordinates are pixels, x and y, y down.
+
+    Attributes:
+        sperm_id: unique in the scene, from 1.
+        head: shape of the head, or None for a flagellum that has lost it.
+        centre: `(2,)` centre of the head (of the lost head, where there is none).
+        heading: radians from +x towards +y, the direction in which the acrosome points.
+        centreline: `(n, 2)` flagellum from neck to tip; `(0, 2)` where the flagellum is missing.
+        strength: `(n,)` density along it, 1 at the neck, falling towards the tip.
+        sigma: `(n,)` scale of its Gaussian cross-section, pixels.
+        midpiece: length of the midpiece, pixels.
+        droplet: radius of a cytoplasmic droplet on the neck, pixels; 0 for none.
+        defocus: additional blur of this sperm alone, pixels.
+        stain_uptake: how strongly it took the stain, 1 is usual.
+    """
+
+    sperm_id: int
+    head: HeadShape | None
+    centre: FloatArray
+    heading: float
+    centreline: FloatArray
+    strength: FloatArray
+    sigma: FloatArray
+    midpiece: float
+    droplet: float
+    defocus: float
+    stain_uptake: float
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All sperm of one field.
+
+    Attributes:
+        shape: `(height, width)` of the picture, pixels.
+        head_length: the length unit, pixels.
+        sperm: every sperm, those outside the picture too.
+    """
+
+    shape: tuple[int, int]
+    head_length: float
+    sperm: tuple[SceneSperm, ...]
+
+
+def sample_scene(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    head_length: float,
+    count: float | None = None,
+) -> Scene:
+    """Lay out one field.
+
+    Args:
+        rng: source of all randomness.
+        shape: `(height, width)` of the picture, pixels.
+        head_length: typical long axis of a head, pixels.
+        count: expected number of heads in the picture; sampled where not given (0–25, mostly 4–14).
+    """
+    height, width = shape[0] / head_length, shape[1] / head_length
+    expected = _sample_count(rng) if count is None else count
+    density = expected / (height * width)
+    total = int(rng.poisson(density * (height + 2 * MARGIN) * (width + 2 * MARGIN)))
+    centres = _scatter(rng, total, height, width)
+    flow = rng.uniform(0, 2 * np.pi)
+    alignment = rng.choice([0.0, 0.0, 1.0, 3.0])
+    style = sample_style(rng)
+    sperm = []
+    for sperm_id, centre in enumerate(centres, start=1):
+        heading = rng.vonmises(flow, alignment) if alignment else rng.uniform(0, 2 * np.pi)
+        sperm.append(_sample_sperm(rng, sperm_id, centre, float(heading), style))
+    sperm += _neighbours(rng, sperm, style)
+    return Scene(shape, head_length, tuple(_scale(one, head_length) for one in sperm))
+
+
+def _sample_count(rng: np.random.Generator) -> float:
+    if rng.random() < 0.03:
+        return 0.3
+    return float(np.clip(rng.gamma(4.0, 2.1), 1, 25))
+
+
+def _scatter(rng: np.random.Generator, total: int, height: float, width: float) -> list[FloatArray]:
+    """Centres in head lengths, partly in clusters, seldom overlapping."""
+    placed: list[FloatArray] = []
+    clumping = rng.choice([0.0, 0.2, 0.5])
+    for _ in range(total):
+        for _attempt in range(8):
+            if placed and rng.random() < clumping:
+                anchor = placed[int(rng.integers(len(placed)))]
+                point = anchor + rng.normal(0, 1.3, 2)
+            else:
+                point = rng.uniform([-MARGIN, -MARGIN], [width + MARGIN, height + MARGIN])
+            gap = min((float(np.hypot(*(point - other))) for other in placed), default=9.0)
+            if gap > 0.95 or (gap > 0.55 and rng.random() < 0.15):
+                placed.append(point)
+                break
+    return placed
+
+
+def _sample_sperm(
+    rng: np.random.Generator, sperm_id: int, centre: FloatArray, heading: float, style: CurveStyle
+) -> SceneSperm:
+    shape = _sample_head(rng)
+    forward = np.array([np.cos(heading), np.sin(heading)])
+    side = np.array([-forward[1], forward[0]])
+    neck = centre - forward * (shape.length * 0.47) + side * rng.normal(0, 0.04)
+    kind = rng.choice(
+        ["usual", "bent", "coiled", "no tail", "stump", "lost head"], p=[0.79, 0.09, 0.025, 0.03, 0.015, 0.05]
+    )
+    length = float(np.clip(rng.normal(9.0, 0.8), 5, 11))
+    if kind == "stump":
+        length = float(rng.uniform(0.8, 4))
+    direction = heading + np.pi + rng.normal(0, 0.17)
+    if kind == "bent":
+        direction += rng.choice([-1, 1]) * rng.uniform(0.5, 2.4)
+    if kind == "no tail":
+        line: NDArray[np.float64] = np.zeros((0, 2))
+    elif kind == "coiled":
+        line = coil_around(rng, centre, neck, float(direction), length)
+    else:
+        line = trace(rng, neck, float(direction), length, style)
+    strength, sigma, midpiece = _along(rng, len(line))
+    return SceneSperm(
+        sperm_id=sperm_id,
+        head=None if kind == "lost head" else shape,
+        centre=centre,
+        heading=heading,
+        centreline=line,
+        strength=strength,
+        sigma=sigma,
+        midpiece=midpiece,
+        droplet=float(rng.uniform(0.07, 0.2)) if rng.random() < 0.12 else 0.0,
+        defocus=float(rng.exponential(0.03)) if rng.random() < 0.15 else 0.0,
+        stain_uptake=float(np.exp(rng.normal(0, 0.18))),
+    )
+
+
+def _sample_head(rng: np.random.Generator) -> HeadShape:
+    """Sizes after the outlines of real smears: long axis 0.81–1.2 and short axis 0.48–0.76 of the median long axis."""
+    length = float(np.clip(rng.normal(1.0, 0.11), 0.65, 1.4))
+    ratio = float(np.clip(rng.normal(0.62, 0.07), 0.4, 0.95))
+    count = int(rng.choice([0, 1, 2, 3, 4], p=[0.3, 0.27, 0.23, 0.13, 0.07]))
+    vacuoles = np.column_stack(
+        [rng.uniform(-0.55, 0.85, count), rng.uniform(-0.55, 0.55, count), rng.gamma(3, 0.013, count) + 0.015]
+    )
+    return HeadShape(
+        length=length,
+        width=length * ratio,
+        taper=float(np.clip(rng.normal(0.14, 0.12), -0.15, 0.5)),
+        squareness=float(rng.uniform(1.9, 2.5)),
+        wobble=np.array([rng.normal(0, 0.025, 3) / [1, 1.5, 2], rng.uniform(0, 2 * np.pi, 3)]),
+        acrosome=0.0 if rng.random() < 0.07 else float(np.clip(rng.normal(0.52, 0.12), 0.12, 0.8)),
+        acrosome_bulge=float(rng.normal(0.0, 0.12)),
+        vacuoles=vacuoles,
+    )
+
+
+def _along(rng: np.random.Generator, samples: int) -> tuple[FloatArray, FloatArray, float]:
+    """Density and cross-section along a flagellum: darker and thicker midpiece, paling and thinning to the tip."""
+    midpiece = float(np.clip(rng.normal(0.87, 0.13), 0.4, 1.4))
+    if samples == 0:
+        return np.zeros(0), np.zeros(0), 0.0
+    at = np.arange(samples) * STEP
+    rest = np.clip((at - midpiece) / max(at[-1] - midpiece, 0.5), 0, 1)
+    bright = rng.uniform(1.3, 2.2)
+    mid = 1 / (1 + np.exp((at - midpiece) / 0.12))
+    fade = 1 - rng.uniform(0.2, 0.6) * rest
+    tip = np.clip((at[-1] - at) / rng.uniform(0.3, 1.5), 0, 1) ** 0.7
+    beads = np.interp(
+        at,
+        np.arange(0, at[-1] + 1.2, 0.6),
+        rng.normal(1, 0.09, int(at[-1] / 0.6) + 3)[: len(np.arange(0, at[-1] + 1.2, 0.6))],
+    )
+    strength = (fade + (bright - 1) * mid) * (0.15 + 0.85 * tip) * beads
+    width = rng.normal(1.0, 0.08) * (1 - rng.uniform(0.1, 0.3) * rest) * (1 + rng.uniform(0.05, 0.45) * mid)
+    return strength, 0.034 * width, midpiece
+
+
+def _neighbours(rng: np.random.Generator, sperm: list[SceneSperm], style: CurveStyle) -> list[SceneSperm]:
+    """Sperm whose flagella run beside one already there, touching it or crossing it at a small angle."""
+    out: list[SceneSperm] = []
+    for one in sperm:
+        if len(one.centreline) < 200 or rng.random() > 0.1:
+            continue
+        start = int(rng.integers(0, len(one.centreline) // 2))
+        twin = _sample_sperm(rng, len(sperm) + len(out) + 1, one.centre, one.heading, style)
+        line = one.centreline[start:]
+        tangent = np.gradient(line, axis=0)
+        normal = (
+            np.column_stack([-tangent[:, 1], tangent[:, 0]]) / np.maximum(np.hypot(*tangent.T), 1e-9)[:, None]
+        )
+        at = np.linspace(0, 1, len(line))
+        offset = rng.uniform(0.04, 0.5) * np.cos(at * rng.uniform(1, 4) * np.pi + rng.uniform(0, np.pi))
+        line = line + normal * offset[:, None]
+        strength, sigma, midpiece = _along(rng, len(line))
+        heading = float(np.arctan2(*(line[0] - line[6])[::-1]))
+        length = twin.head.length if twin.head else 1.0
+        centre = line[0] + length * 0.47 * np.array([np.cos(heading), np.sin(heading)])
+        if min(float(np.hypot(*(centre - other.centre))) for other in [*sperm, *out]) < 0.8:
+            continue
+        out.append(
+            replace(
+                twin,
+                centre=centre,
+                heading=heading,
+                centreline=line,
+                strength=strength,
+                sigma=sigma,
+                midpiece=midpiece,
+            )
+        )
+    return out
+
+
+def _scale(one: SceneSperm, unit: float) -> SceneSperm:
+    """Head lengths to pixels."""
+    head = (
+        None
+        if one.head is None
+        else replace(one.head, length=one.head.length * unit, width=one.head.width * unit)
+    )
+    return replace(
+        one,
+        head=head,
+        centre=one.centre * unit,
+        centreline=one.centreline * unit,
+        sigma=one.sigma * unit,
+        midpiece=one.midpiece * unit,
+        droplet=one.droplet * unit,
+        defocus=one.defocus * unit,
+    )

@@ -1,0 +1,124 @@
+"""Stains: which colour each part of a sperm, and what lies between them, takes up.
+
+A stain absorbs: a part is described by its optical density per channel, `-ln(transmitted / background)`, and densities
+add where parts overlap (Beer–Lambert). The Diff-Quik-like densities were measured on stained smears with experts'
+outlines; the others follow the appearance of published pictures of each stain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cascade.errors import ConfigError
+from cascade.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Stain:
+    """One palette.
+
+    Attributes:
+        name: as asked for on the command line.
+        background: `(3,)` RGB of the empty slide, 0–255.
+        nucleus, acrosome, midpiece, tail: `(3,)` optical density per channel of the fully stained part.
+        debris: `(n, 3)` optical densities of what else took the stain.
+    """
+
+    name: str
+    background: FloatArray
+    nucleus: FloatArray
+    acrosome: FloatArray
+    midpiece: FloatArray
+    tail: FloatArray
+    debris: FloatArray
+
+
+def _stain(name: str, background: list[float], *densities: list[float], debris: list[list[float]]) -> Stain:
+    nucleus, acrosome, midpiece, tail = (np.array(one) for one in densities)
+    return Stain(name, np.array(background), nucleus, acrosome, midpiece, tail, np.array(debris))
+
+
+STAINS = {
+    stain.name: stain
+    for stain in (
+        _stain(
+            "diff-quik-like",
+            [221, 225, 229],
+            [1.55, 3.6, 0.18],
+            [0.36, 0.72, 0.035],
+            [0.26, 0.22, 0.01],
+            [0.125, 0.115, 0.0],
+            debris=[
+                [0.35, 0.3, 0.02],
+                [0.2, 0.45, 0.03],
+                [0.5, 0.3, 0.02],
+                [1.5, 1.8, 0.2],
+                [0.1, 0.12, 0.1],
+            ],
+        ),
+        _stain(
+            "papanicolaou",
+            [222, 218, 222],
+            [0.75, 1.05, 0.38],
+            [0.14, 0.19, 0.1],
+            [0.35, 0.17, 0.27],
+            [0.22, 0.09, 0.16],
+            debris=[[0.45, 0.12, 0.3], [0.3, 0.1, 0.22], [0.6, 0.7, 0.35], [0.3, 0.3, 0.3]],
+        ),
+        _stain(
+            "haematoxylin-eosin",
+            [228, 222, 226],
+            [1.0, 1.15, 0.45],
+            [0.2, 0.42, 0.14],
+            [0.16, 0.34, 0.14],
+            [0.09, 0.22, 0.1],
+            debris=[[0.12, 0.45, 0.2], [0.6, 0.8, 0.3], [0.05, 0.25, 0.12]],
+        ),
+        _stain(
+            "giemsa-like",
+            [220, 216, 210],
+            [0.9, 1.3, 0.35],
+            [0.25, 0.45, 0.12],
+            [0.3, 0.42, 0.12],
+            [0.17, 0.24, 0.07],
+            debris=[[0.5, 0.45, 0.12], [0.2, 0.4, 0.15], [0.7, 0.9, 0.25]],
+        ),
+    )
+}
+
+
+def sample_stain(rng: np.random.Generator, name: str | None = None) -> Stain:
+    """A palette with one slide's variation; every fourth is pushed far from its recipe.
+
+    Raises:
+        ConfigError: `name` is not one of `STAINS`.
+    """
+    if name is not None and name not in STAINS:
+        raise ConfigError(
+            f"stain must be one of {', '.join(STAINS)}, got {name!r}; leave it out for a random one"
+        )
+    chosen = name or str(rng.choice(list(STAINS), p=[0.45, 0.25, 0.12, 0.18]))
+    base = STAINS[chosen]
+    wild = rng.random() < 0.25
+    spread = 0.4 if wild else 0.13
+    overall = np.exp(rng.normal(0, 0.2 if wild else 0.12))
+    tails = np.exp(rng.normal(0, 0.4 if wild else 0.28))
+
+    def vary(density: FloatArray) -> FloatArray:
+        common = np.exp(rng.normal(0, spread / 2))
+        floor = 0.03 if wild else 0.006
+        varied = density * overall * common * np.exp(rng.normal(0, spread, density.shape))
+        return np.clip(varied + rng.normal(0, floor, density.shape), 0, None)
+
+    background = base.background * np.exp(rng.normal(0, 0.05 if wild else 0.015, 3)) * rng.uniform(0.86, 1.06)
+    return replace(
+        base,
+        background=np.clip(background, 120, 252),
+        nucleus=vary(base.nucleus),
+        acrosome=vary(base.acrosome) * rng.uniform(0.75, 1.25),
+        midpiece=vary(base.midpiece) * tails,
+        tail=np.maximum(vary(base.tail) * tails, 0.0),
+        debris=vary(base.debris),
+    )
