@@ -13,6 +13,7 @@ from cascade.geometry import (
     angle_between,
     direction_degrees,
     ellipse_axes,
+    outline_length,
     paint_polyline,
     polyline_length,
     smooth_polyline,
@@ -65,6 +66,22 @@ def test_axes_agree_with_scikit_image(rows: list[list[bool]], x0: int, y0: int) 
     assert length == pytest.approx(max(1, known.axis_major_length), abs=1e-6)
     assert width == pytest.approx(max(1, known.axis_minor_length), abs=1e-6)
     assert np.hypot(*axis) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("degrees", [0, 17, 45, 90, 133])
+@pytest.mark.parametrize(
+    ("length", "width", "perimeter"), [(40, 40, 125.66), (60, 30, 145.33), (24, 16, 63.46)]
+)
+def test_outline_of_ellipses(length: float, width: float, perimeter: float, degrees: float) -> None:
+    assert outline_length(ellipse(length, width, degrees)) == pytest.approx(perimeter, rel=0.012)
+
+
+def test_outline_counts_holes_and_degenerates_gracefully() -> None:
+    full = ellipse(60, 60, 0)
+    ring = full.full((121, 121)) & ~ellipse(30, 30, 0).full((121, 121))
+    assert outline_length(Region.from_full(ring)) == pytest.approx(np.pi * 90, rel=0.01)
+    assert outline_length(Region(np.zeros((0, 0), bool), 0, 0)) == 0
+    assert 2 < outline_length(Region(np.ones((1, 1), bool), 0, 0)) < 5
 
 
 def test_smoothing_takes_the_steps_out_of_a_pixel_chain() -> None:
