@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.synthesis.debris import cloud
+from cascade.synthesis.canvas import cloud
 from cascade.types import FloatArray, UInt8Array
 
 
@@ -25,7 +25,7 @@ def photograph(
         `(height, width, 3)` RGB uint8.
     """
     light = np.exp(-np.clip(density, -0.3, 8), dtype=np.float32) * background.astype(np.float32)
-    light *= _lamp(rng, light.shape[:2])[..., None]
+    light *= 1 + _lamp(rng, light.shape[:2])[..., None] * rng.uniform(0.4, 1.3, 3).astype(np.float32)
     _dust(light, rng, unit)
     light = _lens(light, rng, unit)
     light = _sensor(light, rng, unit)
@@ -36,16 +36,16 @@ def photograph(
 
 
 def _lamp(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Uneven illumination: a slope, a vignette and slow unevenness."""
+    """Uneven illumination, relative to the mean: a slope, a vignette and slow unevenness."""
     height, width = shape
     y, x = (
         np.linspace(-1, 1, height, dtype=np.float32)[:, None],
         np.linspace(-1, 1, width, dtype=np.float32)[None, :],
     )
-    slope = rng.normal(0, 0.015, 2)
+    slope = rng.normal(0, 0.02, 2)
     vignette = abs(rng.normal(0, 0.05)) if rng.random() < 0.7 else rng.uniform(0.05, 0.3)
     centre = rng.normal(0, 0.25, 2)
-    lamp = 1 + slope[0] * x + slope[1] * y - vignette * 0.5 * ((x - centre[0]) ** 2 + (y - centre[1]) ** 2)
+    lamp = slope[0] * x + slope[1] * y - vignette * 0.5 * ((x - centre[0]) ** 2 + (y - centre[1]) ** 2)
     return np.asarray(lamp + 0.006 * cloud(rng, shape, width / 4), np.float32)
 
 
@@ -68,9 +68,12 @@ def _dust(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> 
 
 def _lens(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> NDArray[np.float32]:
     """Defocus and lateral colour shift."""
-    blur = unit * (abs(rng.normal(0, 0.012)) if rng.random() < 0.8 else rng.uniform(0.01, 0.05))
+    blur = unit * (rng.uniform(0.004, 0.024) if rng.random() < 0.85 else rng.uniform(0.02, 0.05))
     if blur > 0.3:
-        light = cv2.GaussianBlur(light, (0, 0), blur)
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), blur), np.float32)
+    if rng.random() < 0.5:
+        channel = int(rng.choice([0, 2, 2, 2]))
+        light[..., channel] = cv2.GaussianBlur(light[..., channel], (0, 0), unit * rng.uniform(0.01, 0.05))
     if rng.random() < 0.6:
         height, width = light.shape[:2]
         for channel in (0, 2):
@@ -88,17 +91,17 @@ def _lens(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> 
 
 
 def _sensor(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> NDArray[np.float32]:
-    """Sharpening halo, contrast curve and noise, fine or blotchy."""
+    """Sharpening halo, contrast and noise, fine or blotchy."""
     if rng.random() < 0.6:
         radius = max(0.8, unit * rng.uniform(0.015, 0.06))
         soft = cv2.GaussianBlur(light, (0, 0), radius)
         light = light + (light - soft) * np.float32(rng.uniform(0.1, 0.6))
+    base = np.median(light[::16, ::16].reshape(-1, 3), axis=0)
+    light = base + (light - base) * np.float32(rng.uniform(0.85, 1.25))
     level = float(np.exp(rng.normal(0.3, 0.6)))
-    noise = rng.standard_normal(light.shape, np.float32)
+    noise = rng.standard_normal((*light.shape[:2], int(rng.choice([1, 3]))), np.float32)
     if rng.random() < 0.5:
-        noise = cv2.GaussianBlur(noise, (0, 0), 0.7) * 2.2
-    grey = rng.uniform(0, 1)
-    noise = grey * noise[..., :1] + (1 - grey) * noise
+        noise = cv2.GaussianBlur(noise, (0, 0), 0.7).reshape(noise.shape) * 2.2
     return np.asarray(light + level * noise, np.float32)
 
 
@@ -121,5 +124,5 @@ def _compress(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
         return image
     quality = int(rng.integers(60, 96))
     ok, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else image[..., ::-1]
-    return np.ascontiguousarray(decoded[..., ::-1], dtype=np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else None
+    return image if decoded is None else np.ascontiguousarray(decoded[..., ::-1], dtype=np.uint8)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.types import BoolArray, FloatArray, Region
+
+Window = tuple[int, int, int, int]
+"""`x0, y0, x1, y1` in pixels of the picture, ends exclusive."""
 
 
 class Canvas:
@@ -24,18 +28,25 @@ class Canvas:
             (shape[0] + 2 * border, shape[1] + 2 * border, 3), np.float32
         )
 
-    def window(self, low: FloatArray, high: FloatArray) -> tuple[int, int, int, int] | None:
-        """`x0, y0, x1, y1` in picture coordinates of the drawable part of a box, or None where nothing of it is."""
-        edge = self.border
-        x0, y0 = max(int(np.floor(low[0])), -edge), max(int(np.floor(low[1])), -edge)
-        x1 = min(int(np.ceil(high[0])) + 1, self.shape[1] + edge)
-        y1 = min(int(np.ceil(high[1])) + 1, self.shape[0] + edge)
+    @property
+    def whole(self) -> Window:
+        """All of the canvas, border included."""
+        return -self.border, -self.border, self.shape[1] + self.border, self.shape[0] + self.border
+
+    def window(self, low: FloatArray, high: FloatArray) -> Window | None:
+        """The drawable part of a box from `low` to `high` (x, y), None where there is none."""
+        left, top, right, bottom = self.whole
+        x0, y0 = max(int(np.floor(low[0])), left), max(int(np.floor(low[1])), top)
+        x1, y1 = min(int(np.ceil(high[0])) + 1, right), min(int(np.ceil(high[1])) + 1, bottom)
         return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
-    def add(self, window: tuple[int, int, int, int], amount: FloatArray, colour: FloatArray) -> None:
+    def add(self, window: Window, amount: FloatArray, colour: FloatArray) -> None:
         """Add `amount` `(h, w)` of a dye of `colour` `(3,)` at a window."""
         x0, y0, x1, y1 = (value + self.border for value in window)
-        self.density[y0:y1, x0:x1] += amount[..., None].astype(np.float32) * colour.astype(np.float32)
+        dye = amount.astype(np.float32)
+        crop = self.density[y0:y1, x0:x1]
+        for channel in range(3):
+            crop[..., channel] += dye * np.float32(colour[channel])
 
     def picture(self) -> NDArray[np.float32]:
         """The density without the border."""
@@ -52,7 +63,21 @@ class Canvas:
         return region if region.area else None
 
 
-def grid(window: tuple[int, int, int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def grid(window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """`(1, w)` x and `(h, 1)` y of a window's pixel centres."""
     x0, y0, x1, y1 = window
     return np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
+
+
+def step(depth: FloatArray, soft: float | FloatArray) -> FloatArray:
+    """Soft edge: 1 well inside, 0 outside; `depth` inside an outline and the scale `soft` in pixels."""
+    return np.asarray(1 / (1 + np.exp(np.clip(-1.7 * depth / soft, -40, 40))))
+
+
+def cloud(rng: np.random.Generator, shape: tuple[int, ...], grain: float) -> NDArray[np.float32]:
+    """`shape` smooth noise of zero mean and about unit variance, features about `grain` pixels."""
+    small = (max(3, int(shape[0] / grain) + 3), max(3, int(shape[1] / grain) + 3))
+    noise = rng.standard_normal(small, np.float32)
+    return np.asarray(
+        cv2.resize(noise, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC) * 1.3, np.float32
+    )

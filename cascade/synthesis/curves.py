@@ -35,7 +35,7 @@ class CurveStyle:
 def sample_style(rng: np.random.Generator) -> CurveStyle:
     """One field's habit of bending."""
     return CurveStyle(
-        curvature=float(np.exp(rng.normal(np.log(0.28), 0.4))),
+        curvature=float(np.exp(rng.normal(np.log(0.25), 0.4))),
         kinks=float(rng.exponential(0.35)),
         coils=float(rng.choice([0.03, 0.08, 0.25], p=[0.6, 0.3, 0.1])),
     )
@@ -44,7 +44,7 @@ def sample_style(rng: np.random.Generator) -> CurveStyle:
 def trace(
     rng: np.random.Generator, start: FloatArray, direction: float, length: float, style: CurveStyle
 ) -> NDArray[np.float64]:
-    """`(n, 2)` curve from `start`, leaving in `direction` (radians, +x towards +y), `length` head lengths long."""
+    """`(n, 2)` curve from `start`, in head lengths; leaves in `direction` (radians, from +x towards +y)."""
     at = np.arange(0, length, STEP)
     curvature = _waves(rng, at, length) * style.curvature * np.exp(rng.normal(0, 0.4))
     curvature *= np.clip(at / 0.8, 0.15, 1)
@@ -66,9 +66,10 @@ def trace(
 
 def follow(start: FloatArray, direction: float, curvature: FloatArray) -> NDArray[np.float64]:
     """Integrate a curvature (radians per head length, one value a step) into `(n, 2)` points."""
-    angle = direction + np.concatenate([[0.0], np.cumsum(curvature[:-1] * STEP)])
+    angle = np.concatenate([[0.0], np.cumsum(curvature[:-1] * STEP)]) + direction
     steps = np.column_stack([np.cos(angle), np.sin(angle)]) * STEP
-    return np.asarray(start, float) + np.concatenate([np.zeros((1, 2)), np.cumsum(steps[:-1], axis=0)])
+    line: NDArray[np.float64] = np.concatenate([np.zeros((1, 2)), np.cumsum(steps[:-1], axis=0)]) + start
+    return line
 
 
 def coil_around(
@@ -80,7 +81,10 @@ def coil_around(
     curvature = rng.choice([-1, 1]) * (1 / radius + _waves(rng, at, float(at[-1])) * 0.35)
     line = follow(neck, direction, curvature)
     drift = np.clip(at / 1.0, 0, 1)[:, None]
-    return line + drift * (centre - line[len(line) // 5 :].mean(0)) * rng.uniform(0.4, 1.0)
+    wound: NDArray[np.float64] = line + drift * (centre - line[len(line) // 5 :].mean(0)) * rng.uniform(
+        0.4, 1.0
+    )
+    return wound
 
 
 def _waves(rng: np.random.Generator, at: FloatArray, length: float) -> NDArray[np.float64]:

@@ -24,15 +24,16 @@ def write_dataset(
     seed: int = 0,
     shape: tuple[int, int] = (1024, 1280),
     head_length: float = 90.0,
+    *,
     stain: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     suffix: str = ".png",
     headless: bool = False,
 ) -> Path:
-    """Write `count` smears, `smear-000000.png` and on, and `annotations.coco.json`, into a new or empty folder.
+    """Write `count` smears and `annotations.coco.json` into a new or empty folder.
 
-    Picture `i` is `synthesize(seed + i, ...)`. Segmentations are compressed RLE; annotations that share `image_id`
-    and `sperm_id` are one sperm, overlaps between sperm are kept.
+    Picture `i`, `smear-00000i.png`, is `synthesize(seed + i, ...)`. Segmentations are compressed RLE;
+    annotations that share `image_id` and `sperm_id` are one sperm, overlaps between sperm are kept.
 
     Args:
         out: folder to write to.
@@ -41,7 +42,7 @@ def write_dataset(
         shape, head_length, stain: as for `synthesize`.
         progress: called with (pictures done, pictures in all).
         suffix: ".png", or ".jpg" for smaller, lossy files.
-        headless: also annotate flagella without a head in view (experts do not); `head_in_view` tells them apart.
+        headless: also annotate flagella without a head in view, which experts do not; `head_in_view` tells.
 
     Returns:
         Path of the annotation file.
@@ -52,7 +53,7 @@ def write_dataset(
     """
     if count < 1 or suffix not in (".png", ".jpg"):
         raise ConfigError(
-            f"a data set needs a count of 1 or more and suffix .png or .jpg, got count {count} and suffix {suffix!r}"
+            f"a data set needs a count of 1 or more and suffix .png or .jpg, got {count} and {suffix!r}"
         )
     _prepare(out)
     images, annotations = [], []

@@ -1,4 +1,4 @@
-"""Heads: nucleus, acrosome and vacuoles, drawn from a deformed superellipse."""
+"""Heads: nucleus, acrosome, vacuoles and what clings to the neck, drawn from a deformed superellipse."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascade.synthesis.canvas import Canvas, grid
+from cascade.synthesis.canvas import Window, grid, step
+from cascade.synthesis.debris import blob
 from cascade.synthesis.scene import HeadShape, SceneSperm
-from cascade.synthesis.stains import Stain
+from cascade.synthesis.slide import Slide
 from cascade.types import FloatArray, Region
 
 
 @dataclass(frozen=True, eq=False)
 class HeadTruth:
-    """Pixels of a head's parts inside the picture; acrosome and nucleus do not overlap, vacuoles lie in either."""
+    """Pixels of a head's parts; acrosome and nucleus do not overlap, vacuoles lie in either."""
 
     head: Region | None
     acrosome: Region | None
@@ -22,59 +23,93 @@ class HeadTruth:
     vacuoles: tuple[Region, ...]
 
 
-def draw_head(
-    canvas: Canvas,
-    one: SceneSperm,
-    shape: HeadShape,
-    stain: Stain,
-    head_length: float,
-    rng: np.random.Generator,
-) -> HeadTruth:
-    """Add a head to the canvas and return its truth. `head_length` is the scene's length unit, pixels."""
-    reach = 0.6 * shape.length + 0.1 * head_length
-    window = canvas.window(one.centre - reach, one.centre + reach)
-    if window is None:
-        return HeadTruth(None, None, None, ())
-    u, v = _frame(window, one, shape)
-    radius = _radius(u, v, shape)
-    gradient = np.hypot(*np.gradient(radius)) if min(radius.shape) > 1 else np.ones_like(radius)
-    depth = (1 - radius) / np.maximum(gradient, 0.2 / shape.length)
-    soft = max(0.6, float(np.hypot(rng.uniform(0.014, 0.03) * head_length, one.defocus)))
-    body = 1 / (1 + np.exp(np.clip(-1.7 * depth / soft, -40, 40)))
-    boundary = 1 - 2 * shape.acrosome + shape.acrosome_bulge * (v**2 - 0.3) if shape.acrosome else 1e3 + 0 * v
-    blend = 1 / (1 + np.exp(np.clip(-(u - boundary) / rng.uniform(0.04, 0.16), -40, 40)))
-    thick = 0.75 + 0.25 * np.sqrt(np.clip(1 - radius**2, 0, 1))
-    thick = thick * (1 + rng.normal(0, 0.12) * u + rng.normal(0, 0.08) * v)
-    shade = body * thick * one.stain_uptake
-    cap = 1 - rng.uniform(0, 0.45) * np.clip((u - boundary) / np.maximum(1 - boundary, 0.2), 0, 1)
-    holes, vacuoles = _vacuoles(canvas, window, u, v, shape, head_length, depth, rng)
-    canvas.add(window, shade * (1 - blend) * holes, stain.nucleus)
-    canvas.add(window, shade * blend * cap * holes, stain.acrosome)
-    inside = depth > 0
+NO_HEAD = HeadTruth(None, None, None, ())
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """A head's own coordinates over a window.
+
+    Attributes:
+        window: where.
+        u, v: `(h, w)` in half axes, u towards the acrosome's tip, v across.
+        radius: 1 on the outline.
+        depth: pixels inside the outline (negative outside).
+    """
+
+    window: Window
+    u: FloatArray
+    v: FloatArray
+    radius: FloatArray
+    depth: FloatArray
+
+
+def draw_head(slide: Slide, one: SceneSperm, shape: HeadShape) -> HeadTruth:
+    """Add a head to the slide and return its truth."""
+    reach = 0.6 * shape.length + 0.1 * slide.unit
+    window = slide.canvas.window(one.centre - reach, one.centre + reach)
+    if window is None or min(window[2] - window[0], window[3] - window[1]) < 2:
+        return NO_HEAD
+    frame = _frame(window, one, shape)
+    boundary = np.full(frame.u.shape, np.inf)
+    if shape.acrosome:
+        boundary = 1 - 2 * shape.acrosome + shape.acrosome_bulge * (frame.v**2 - 0.3)
+    holes, vacuoles = _vacuoles(slide, frame, shape)
+    _stain(slide, frame, one, boundary, holes)
+    inside, front = frame.depth > 0, frame.u > boundary
     x0, y0 = window[:2]
+    region = slide.canvas.region
     return HeadTruth(
-        canvas.region(inside, x0, y0),
-        canvas.region(inside & (u > boundary), x0, y0),
-        canvas.region(inside & (u <= boundary), x0, y0),
-        vacuoles,
+        region(inside, x0, y0), region(inside & front, x0, y0), region(inside & ~front, x0, y0), vacuoles
     )
 
 
-def _frame(
-    window: tuple[int, int, int, int], one: SceneSperm, shape: HeadShape
-) -> tuple[FloatArray, FloatArray]:
-    """Pixel coordinates in half axes of the head: u towards the acrosome, v across."""
+def draw_residue(slide: Slide, one: SceneSperm) -> None:
+    """Cytoplasm left at the neck and along the midpiece: pale ragged beads. Not part of the truth."""
+    if not one.droplet or len(one.centreline) < 60:
+        return
+    rng = slide.rng
+    for _ in range(int(rng.choice([1, 2, 4]))):
+        size = one.droplet * rng.uniform(0.4, 1.0)
+        at = one.centreline[int(rng.integers(2, 60))] + rng.normal(0, 0.5 * size, 2)
+        window = slide.canvas.window(at - 2 * size, at + 2 * size)
+        if window is not None:
+            amount = step(blob(rng, window, at, size, 0.25), 0.3 * size)
+            slide.canvas.add(window, amount * rng.uniform(0.2, 0.9), slide.stain.midpiece)
+
+
+def _stain(slide: Slide, frame: _Frame, one: SceneSperm, boundary: FloatArray, holes: FloatArray) -> None:
+    """Dye of nucleus and acrosome, fading into each other, the acrosome paling towards its tip."""
+    rng, u, radius = slide.rng, frame.u, frame.radius
+    soft = max(0.6, float(np.hypot(rng.uniform(0.012, 0.03) * slide.unit, one.defocus)))
+    blend = step(u - boundary, 1.7 * rng.uniform(0.04, 0.3))
+    thick = 0.8 + 0.2 * np.sqrt(np.clip(1 - radius**2, 0, 1))
+    thick = thick + rng.uniform(-0.05, 0.2) * np.exp(-((1 - radius) ** 2) / 0.01)
+    thick = thick * (1 + rng.normal(0, 0.12) * u + rng.normal(0, 0.08) * frame.v)
+    shade = step(frame.depth, soft) * np.maximum(thick, 0.2) * one.stain_uptake * holes
+    start = np.minimum(boundary, 0.8)
+    toward_tip = np.clip((u - start) / (1 - start), 0, 1)
+    cap = rng.uniform(0.9, 1.5) - rng.uniform(0, 0.85) * toward_tip
+    slide.canvas.add(frame.window, shade * (1 - blend), slide.stain.nucleus)
+    slide.canvas.add(frame.window, shade * blend * cap, slide.stain.acrosome)
+
+
+def _frame(window: Window, one: SceneSperm, shape: HeadShape) -> _Frame:
     x, y = grid(window)
     dx, dy = x - one.centre[0], y - one.centre[1]
     cos, sin = np.cos(one.heading), np.sin(one.heading)
-    return (dx * cos + dy * sin) / (shape.length / 2), (dy * cos - dx * sin) / (shape.width / 2)
+    u, v = (dx * cos + dy * sin) / (shape.length / 2), (dy * cos - dx * sin) / (shape.width / 2)
+    radius = _radius(u, v, shape)
+    down, right = np.gradient(radius)
+    slope = np.maximum(np.hypot(down, right), 0.2 / shape.length)
+    return _Frame(window, u, v, radius, (1 - radius) / slope)
 
 
 def _radius(u: FloatArray, v: FloatArray, shape: HeadShape) -> FloatArray:
     """Distance from the centre relative to the outline: 1 on it."""
-    narrow = 1 + shape.taper * np.clip(u, -1.3, 1.3)
+    narrow = np.maximum(1 + shape.taper * np.clip(u, -1.3, 1.3), 0.2)
     power = shape.squareness
-    radius = (np.abs(u) ** power + np.abs(v / np.maximum(narrow, 0.2)) ** power + 1e-9) ** (1 / power)
+    radius = (np.abs(u) ** power + np.abs(v / narrow) ** power + 1e-9) ** (1 / power)
     angle = np.arctan2(v, u)
     bump = 1 + sum(
         amplitude * np.cos(order * angle + phase)
@@ -83,29 +118,16 @@ def _radius(u: FloatArray, v: FloatArray, shape: HeadShape) -> FloatArray:
     return np.asarray(radius / bump)
 
 
-def _vacuoles(
-    canvas: Canvas,
-    window: tuple[int, int, int, int],
-    u: FloatArray,
-    v: FloatArray,
-    shape: HeadShape,
-    head_length: float,
-    depth: FloatArray,
-    rng: np.random.Generator,
-) -> tuple[FloatArray, tuple[Region, ...]]:
-    """Transmission map of the vacuoles (1 where there is none) and their pixels."""
-    holes = np.ones_like(depth)
+def _vacuoles(slide: Slide, frame: _Frame, shape: HeadShape) -> tuple[FloatArray, tuple[Region, ...]]:
+    """How much dye the vacuoles leave (1 where there is none), and their pixels."""
+    holes = np.ones_like(frame.depth)
     regions = []
     for at_u, at_v, size in shape.vacuoles:
-        dx, dy = (u - at_u) * shape.length / 2, (v - at_v) * shape.width / 2
-        stretch = rng.uniform(0.75, 1.3)
-        distance = np.hypot(dx * stretch, dy / stretch)
-        radius = size * head_length
-        soft = max(0.5, 0.4 * radius)
-        holes = holes * (
-            1 - rng.uniform(0.25, 0.75) / (1 + np.exp(np.clip((distance - radius) / (0.4 * soft), -40, 40)))
-        )
-        region = canvas.region((distance <= radius) & (depth > 0), *window[:2])
+        dx, dy = (frame.u - at_u) * shape.length / 2, (frame.v - at_v) * shape.width / 2
+        stretch, radius = slide.rng.uniform(0.75, 1.3), size * slide.unit
+        depth = radius - np.hypot(dx * stretch, dy / stretch)
+        holes = holes * (1 - slide.rng.uniform(0.25, 0.75) * step(depth, max(0.4, 0.3 * radius)))
+        region = slide.canvas.region((depth >= 0) & (frame.depth > 0), *frame.window[:2])
         if region is not None:
             regions.append(region)
     return holes, tuple(regions)

@@ -8,16 +8,19 @@ import numpy as np
 
 from cascade.errors import ConfigError
 from cascade.synthesis.camera import photograph
-from cascade.synthesis.canvas import Canvas, grid
+from cascade.synthesis.canvas import Canvas
 from cascade.synthesis.debris import draw_debris
 from cascade.synthesis.flagella import FlagellumTruth, draw_flagellum
-from cascade.synthesis.heads import HeadTruth, draw_head
+from cascade.synthesis.heads import NO_HEAD, HeadTruth, draw_head, draw_residue
 from cascade.synthesis.scene import Scene, SceneSperm, sample_scene
+from cascade.synthesis.slide import Slide
 from cascade.synthesis.stains import Stain, sample_stain
 from cascade.types import FloatArray, Region, UInt8Array
 
 IN_VIEW = 0.1
 """A head counts as in view when at least this fraction of its ellipse lies inside the picture."""
+NOTICED = (0.018, 0.026)
+"""Optical density at which an expert loses a flagellum: 4 to 6 grey levels on a bright slide."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,33 +105,26 @@ def synthesize(
 def render(scene: Scene, stain: Stain, rng: np.random.Generator) -> SyntheticSmear:
     """Draw a scene: debris below, flagella and heads, then the camera."""
     unit = scene.head_length
-    canvas = Canvas(scene.shape, max(2, round(0.2 * unit)))
-    draw_debris(canvas, rng, stain, unit)
-    noticed = float(rng.uniform(0.018, 0.026))
-    truths = []
-    for one in scene.sperm:
-        truth = _draw_sperm(canvas, one, stain, unit, noticed, rng)
-        if truth is not None:
-            truths.append(truth)
-    image = photograph(canvas.picture(), stain.background, rng, unit)
-    return SyntheticSmear(image, tuple(truths), stain.name, unit)
+    slide = Slide(Canvas(scene.shape, max(2, round(0.2 * unit))), rng, stain, unit)
+    draw_debris(slide)
+    noticed = float(rng.uniform(*NOTICED))
+    drawn = (_draw_sperm(slide, one, noticed) for one in scene.sperm)
+    truths = tuple(truth for truth in drawn if truth is not None)
+    image = photograph(slide.canvas.picture(), stain.background, rng, unit)
+    return SyntheticSmear(image, truths, stain.name, unit)
 
 
-def _draw_sperm(
-    canvas: Canvas, one: SceneSperm, stain: Stain, unit: float, noticed: float, rng: np.random.Generator
-) -> SyntheticSperm | None:
-    flagellum = draw_flagellum(canvas, one, stain.midpiece, stain.tail, noticed)
-    head = HeadTruth(None, None, None, ())
-    if one.head is not None:
-        head = draw_head(canvas, one, one.head, stain, unit, rng)
-    _draw_droplet(canvas, one, stain, rng)
+def _draw_sperm(slide: Slide, one: SceneSperm, noticed: float) -> SyntheticSperm | None:
+    flagellum = draw_flagellum(slide, one, noticed)
+    head = NO_HEAD if one.head is None else draw_head(slide, one, one.head)
+    draw_residue(slide, one)
     return _truth(one, head, flagellum)
 
 
 def _truth(one: SceneSperm, head: HeadTruth, flagellum: FlagellumTruth) -> SyntheticSperm | None:
     whole = 0.0 if one.head is None else np.pi / 4 * one.head.length * one.head.width
     if head.head is None or head.head.area < IN_VIEW * whole:
-        head = HeadTruth(None, None, None, ())
+        head = NO_HEAD
     midpiece, tail = _without(flagellum.midpiece, head.head), _without(flagellum.tail, head.head)
     if head.head is None and midpiece is None and tail is None:
         return None
@@ -153,19 +149,3 @@ def _without(region: Region | None, taken: Region | None) -> Region | None:
     shifted = Region(taken.mask, taken.x0 - x0, taken.y0 - y0)
     left = Region.from_full(region.mask & ~shifted.full((y1 - y0, x1 - x0)), x0, y0)
     return left if left.area else None
-
-
-def _draw_droplet(canvas: Canvas, one: SceneSperm, stain: Stain, rng: np.random.Generator) -> None:
-    """Cytoplasm left at the neck: a pale, ragged bead on the midpiece; not part of the truth."""
-    if not one.droplet or len(one.centreline) < 20:
-        return
-    at = one.centreline[int(rng.integers(4, 20))] + rng.normal(0, 0.4 * one.droplet, 2)
-    window = canvas.window(at - 2 * one.droplet, at + 2 * one.droplet)
-    if window is None:
-        return
-    x, y = grid(window)
-    angle = np.arctan2(y - at[1], x - at[0])
-    edge = 1 + 0.2 * np.cos(2 * angle + rng.uniform(0, 6.3)) + 0.15 * np.cos(3 * angle + rng.uniform(0, 6.3))
-    depth = one.droplet * edge - np.hypot(x - at[0], y - at[1])
-    amount = 1 / (1 + np.exp(np.clip(-depth / (0.15 * one.droplet), -40, 40)))
-    canvas.add(window, amount * rng.uniform(0.3, 1.0), stain.midpiece)

@@ -1,7 +1,7 @@
 """Geometry of a smear: where each sperm lies and which way its flagellum runs. No pixels are drawn here.
 
-A scene is laid out in head lengths and scaled at the end, so the same seed gives the same scene at any resolution.
-Sperm are scattered over a field larger than the picture: those whose heads fall outside are what leaves
+A scene is laid out in head lengths and scaled at the end, so the same seed gives the same scene at any
+resolution. Sperm are scattered over a field larger than the picture: those whose heads fall outside leave
 "tails without a head" crossing the view, as on a slide.
 """
 
@@ -56,7 +56,7 @@ class SceneSperm:
         strength: `(n,)` density along it, 1 at the neck, falling towards the tip.
         sigma: `(n,)` scale of its Gaussian cross-section, pixels.
         midpiece: length of the midpiece, pixels.
-        droplet: radius of a cytoplasmic droplet on the neck, pixels; 0 for none.
+        droplet: size of the cytoplasm left on the neck, pixels; 0 for none.
         defocus: additional blur of this sperm alone, pixels.
         stain_uptake: how strongly it took the stain, 1 is usual.
     """
@@ -122,7 +122,7 @@ def sample_scene(
 def _sample_count(rng: np.random.Generator) -> float:
     if rng.random() < 0.03:
         return 0.3
-    return float(np.clip(rng.gamma(4.0, 2.1), 1, 25))
+    return float(np.clip(rng.gamma(4.0, 2.3), 1, 25))
 
 
 def _scatter(rng: np.random.Generator, total: int, height: float, width: float) -> list[FloatArray]:
@@ -151,14 +151,14 @@ def _sample_sperm(
     side = np.array([-forward[1], forward[0]])
     neck = centre - forward * (shape.length * 0.47) + side * rng.normal(0, 0.04)
     kind = rng.choice(
-        ["usual", "bent", "coiled", "no tail", "stump", "lost head"], p=[0.79, 0.09, 0.025, 0.03, 0.015, 0.05]
+        ["usual", "bent", "coiled", "no tail", "stump", "lost head"], p=[0.82, 0.06, 0.025, 0.03, 0.015, 0.05]
     )
     length = float(np.clip(rng.normal(9.0, 0.8), 5, 11))
     if kind == "stump":
         length = float(rng.uniform(0.8, 4))
-    direction = heading + np.pi + rng.normal(0, 0.17)
+    direction = heading + np.pi + rng.normal(0, 0.2)
     if kind == "bent":
-        direction += rng.choice([-1, 1]) * rng.uniform(0.5, 2.4)
+        direction += rng.choice([-1, 1]) * rng.uniform(0.4, 2.2)
     if kind == "no tail":
         line: NDArray[np.float64] = np.zeros((0, 2))
     elif kind == "coiled":
@@ -175,14 +175,14 @@ def _sample_sperm(
         strength=strength,
         sigma=sigma,
         midpiece=midpiece,
-        droplet=float(rng.uniform(0.07, 0.2)) if rng.random() < 0.12 else 0.0,
+        droplet=float(rng.uniform(0.05, 0.2)) if rng.random() < 0.25 else 0.0,
         defocus=float(rng.exponential(0.03)) if rng.random() < 0.15 else 0.0,
         stain_uptake=float(np.exp(rng.normal(0, 0.18))),
     )
 
 
 def _sample_head(rng: np.random.Generator) -> HeadShape:
-    """Sizes after the outlines of real smears: long axis 0.81–1.2 and short axis 0.48–0.76 of the median long axis."""
+    """Sizes after outlines of real smears: long axis 0.81–1.2, short 0.48–0.76 of the median long axis."""
     length = float(np.clip(rng.normal(1.0, 0.11), 0.65, 1.4))
     ratio = float(np.clip(rng.normal(0.62, 0.07), 0.4, 0.95))
     count = int(rng.choice([0, 1, 2, 3, 4], p=[0.3, 0.27, 0.23, 0.13, 0.07]))
@@ -202,24 +202,25 @@ def _sample_head(rng: np.random.Generator) -> HeadShape:
 
 
 def _along(rng: np.random.Generator, samples: int) -> tuple[FloatArray, FloatArray, float]:
-    """Density and cross-section along a flagellum: darker and thicker midpiece, paling and thinning to the tip."""
+    """Density and cross-section along a flagellum: darker, thicker midpiece, paling to the tip."""
     midpiece = float(np.clip(rng.normal(0.87, 0.13), 0.4, 1.4))
     if samples == 0:
         return np.zeros(0), np.zeros(0), 0.0
     at = np.arange(samples) * STEP
     rest = np.clip((at - midpiece) / max(at[-1] - midpiece, 0.5), 0, 1)
-    bright = rng.uniform(1.3, 2.2)
-    mid = 1 / (1 + np.exp((at - midpiece) / 0.12))
-    fade = 1 - rng.uniform(0.2, 0.6) * rest
-    tip = np.clip((at[-1] - at) / rng.uniform(0.3, 1.5), 0, 1) ** 0.7
-    beads = np.interp(
-        at,
-        np.arange(0, at[-1] + 1.2, 0.6),
-        rng.normal(1, 0.09, int(at[-1] / 0.6) + 3)[: len(np.arange(0, at[-1] + 1.2, 0.6))],
-    )
-    strength = (fade + (bright - 1) * mid) * (0.15 + 0.85 * tip) * beads
-    width = rng.normal(1.0, 0.08) * (1 - rng.uniform(0.1, 0.3) * rest) * (1 + rng.uniform(0.05, 0.45) * mid)
-    return strength, 0.034 * width, midpiece
+    mid = 1 / (1 + np.exp((at - midpiece) / rng.uniform(0.08, 0.3)))
+    fade = (1 - rng.uniform(0.1, 0.45) * rest) * (1 + 0.25 * np.exp(-np.maximum(at - midpiece, 0) / 0.7))
+    neck = 1 + rng.uniform(-0.1, 0.5) * np.exp(-at / 0.3)
+    tip = np.clip((at[-1] - at) / rng.uniform(0.3, 1.8), 0, 1) ** 0.7
+    strength = fade * neck * (0.12 + 0.88 * tip) * _ripple(rng, at, 0.09)
+    width = rng.normal(1.0, 0.08) * (1 - rng.uniform(0.0, 0.2) * rest) * (1 + rng.uniform(0.0, 0.35) * mid)
+    return strength, 0.036 * width * _ripple(rng, at, 0.05), midpiece
+
+
+def _ripple(rng: np.random.Generator, at: FloatArray, amount: float) -> FloatArray:
+    """Slow variation about 1 along a flagellum."""
+    knots = np.arange(0, at[-1] + 1.2, 0.6)
+    return np.interp(at, knots, rng.normal(1, amount, len(knots)))
 
 
 def _neighbours(rng: np.random.Generator, sperm: list[SceneSperm], style: CurveStyle) -> list[SceneSperm]:

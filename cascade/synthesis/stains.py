@@ -1,8 +1,8 @@
 """Stains: which colour each part of a sperm, and what lies between them, takes up.
 
-A stain absorbs: a part is described by its optical density per channel, `-ln(transmitted / background)`, and densities
-add where parts overlap (Beer–Lambert). The Diff-Quik-like densities were measured on stained smears with experts'
-outlines; the others follow the appearance of published pictures of each stain.
+A stain absorbs: a part is described by its optical density per channel, `-ln(transmitted / background)`, and
+densities add where parts overlap (Beer–Lambert). The Diff-Quik-like densities were measured on stained smears
+with experts' outlines; the others follow the appearance of published pictures of each stain.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ STAINS = {
         _stain(
             "diff-quik-like",
             [221, 225, 229],
-            [1.55, 3.6, 0.18],
+            [1.6, 4.2, 0.2],
             [0.36, 0.72, 0.035],
             [0.26, 0.22, 0.01],
-            [0.125, 0.115, 0.0],
+            [0.155, 0.148, 0.0],
             debris=[
                 [0.35, 0.3, 0.02],
                 [0.2, 0.45, 0.03],
@@ -110,7 +110,7 @@ def sample_stain(rng: np.random.Generator, name: str | None = None) -> Stain:
         common = np.exp(rng.normal(0, spread / 2))
         floor = 0.03 if wild else 0.006
         varied = density * overall * common * np.exp(rng.normal(0, spread, density.shape))
-        return np.clip(varied + rng.normal(0, floor, density.shape), 0, None)
+        return np.asarray(np.maximum(varied + rng.normal(0, floor, density.shape), 0.0))
 
     background = base.background * np.exp(rng.normal(0, 0.05 if wild else 0.015, 3)) * rng.uniform(0.86, 1.06)
     return replace(
