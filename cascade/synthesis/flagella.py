@@ -109,7 +109,7 @@ def _prepare(one: SceneSperm) -> _Line:
 
 
 def _draw_piece(slide: Slide, line: _Line, first: int, stop: int) -> Indices:
-    """Draw samples `first` to `stop`; return `(n, 3)` x, y and nearest sample of the pixels within the edge."""
+    """Draw samples `first` to `stop`; return `(n, 3)` x, y and nearest sample of the pixels inside."""
     core = line.points[first:stop]
     reach = float(line.sigma[first:stop].max()) * REACH + 1
     window = slide.canvas.window(core.min(0) - reach, core.max(0) + reach)
