@@ -1,0 +1,1 @@
+"""How well sperm were segmented: annotations by experts, and figures that compare predictions with them."""
