@@ -36,7 +36,7 @@ def to_uint8(samples: NDArray[Any], bits: int | None = None) -> UInt8Array:
     if samples.dtype == np.uint8:
         return np.asarray(samples, np.uint8)
     if kind == "b":
-        return np.asarray(samples * np.uint8(255), np.uint8)
+        return np.where(samples, 255, 0).astype(np.uint8)
     if kind not in "uif":
         raise ValueError(f"expected samples of type bool, integer or float, found {samples.dtype}")
     if samples.size == 0:
@@ -62,7 +62,8 @@ def over_white(colours: UInt8Array, alpha: UInt8Array, premultiplied: bool = Fal
     cover = alpha[..., None].astype(np.uint16)
     ink = colours.astype(np.uint16) * (255 if premultiplied else cover)
     mixed = ink + 255 * (255 - cover.astype(np.uint32))
-    return np.minimum((mixed + 127) // 255, 255).astype(np.uint8)
+    rounded: UInt8Array = np.minimum((mixed + 127) // 255, 255).astype(np.uint8)
+    return rounded
 
 
 def to_rgb(samples: UInt8Array, alpha: bool = False, premultiplied: bool = False) -> UInt8Array:
