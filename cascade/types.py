@@ -1,7 +1,8 @@
 """The typed results of a segmentation: regions, heads, tails, sperm, and one result an image.
 
-Conventions (the whole package): arrays are `(height, width[, 3])`; points are `(x, y)` in pixels of the image as shown,
-integers at pixel centres; angles in degrees, counter-clockwise from +x in image view (y up); lengths in pixels.
+Conventions (the whole package): arrays are `(height, width[, 3])`; points are `(x, y)` in pixels of the
+image as shown, integers at pixel centres; angles in degrees, counter-clockwise from +x in image view (y up);
+lengths in pixels.
 """
 
 from __future__ import annotations
@@ -92,6 +93,10 @@ class Region:
         both = self.intersection_area(other)
         return both / max(1, self.area + other.area - both)
 
+    def __repr__(self) -> str:
+        height, width = self.mask.shape
+        return f"Region({self.area} px in {width}×{height} at x={self.x0}, y={self.y0})"
+
 
 @dataclass(frozen=True, eq=False)
 class Head:
@@ -118,6 +123,11 @@ class Head:
         half = self.axis * (self.length / 2)
         return np.stack([self.centre - half, self.centre + half])
 
+    def __repr__(self) -> str:
+        x, y = self.centre
+        size = f"{self.length:.1f}×{self.width:.1f} px"
+        return f"Head({size} at x={x:.1f}, y={y:.1f}, score {self.score:.2f})"
+
 
 @dataclass(frozen=True, eq=False)
 class Tail:
@@ -126,7 +136,8 @@ class Tail:
     Attributes:
         region: its pixels; may share pixels with other tails where they cross.
         score: 0–1.
-        centreline: `(n, 2)` float, x, y in order from one end to the other. In a complete sperm it starts at the head.
+        centreline: `(n, 2)` float, x, y in order from one end to the other. In a complete sperm it starts
+            at the head.
         width: mean width in pixels.
         found_in: the stage that understood it: "S2", "S3", … or "knots".
     """
@@ -136,6 +147,10 @@ class Tail:
     centreline: FloatArray
     width: float
     found_in: str = "S2"
+
+    def __repr__(self) -> str:
+        line = f"{len(self.centreline)} points, {self.width:.1f} px wide"
+        return f"Tail({line}, score {self.score:.2f}, found in {self.found_in})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +183,10 @@ class Sperm:
             return self.tail.region if self.tail is not None else Region(np.zeros((0, 0), bool), 0, 0)
         return self.head.region if self.tail is None else self.head.region.union(self.tail.region)
 
+    def __repr__(self) -> str:
+        parts = "complete" if self.complete else "head alone" if self.tail is None else "tail alone"
+        return f"Sperm({self.sperm_id}, {parts}, score {self.score:.2f})"
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -191,3 +210,13 @@ class Result:
     seconds: Mapping[str, float] = field(default_factory=dict)
     model: str = ""
     model_sha256: str = ""
+
+    def __repr__(self) -> str:
+        height, width = self.shape
+        complete = sum(sperm.complete for sperm in self.sperm)
+        return f"Result({width}×{height} px, {len(self.sperm)} sperm, {complete} complete)"
+
+    def _repr_html_(self) -> str:
+        from cascade.display import result_html  # noqa: PLC0415 - only notebooks need pictures
+
+        return result_html(self)
