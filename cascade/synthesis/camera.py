@@ -25,7 +25,7 @@ def photograph(
         `(height, width, 3)` RGB uint8.
     """
     light = np.exp(-np.clip(density, -0.3, 8), dtype=np.float32) * background.astype(np.float32)
-    light *= 1 + _lamp(rng, light.shape[:2])[..., None] * rng.uniform(0.4, 1.3, 3).astype(np.float32)
+    light *= 1 + _lamp(rng, light.shape[:2])[..., None] * rng.uniform(0.6, 1.2, 3).astype(np.float32)
     _dust(light, rng, unit)
     light = _lens(light, rng, unit)
     light = _sensor(light, rng, unit)
@@ -43,7 +43,7 @@ def _lamp(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float3
         np.linspace(-1, 1, width, dtype=np.float32)[None, :],
     )
     slope = rng.normal(0, 0.02, 2)
-    vignette = abs(rng.normal(0, 0.05)) if rng.random() < 0.7 else rng.uniform(0.05, 0.3)
+    vignette = abs(rng.normal(0, 0.04)) if rng.random() < 0.8 else rng.uniform(0.05, 0.3)
     centre = rng.normal(0, 0.25, 2)
     lamp = slope[0] * x + slope[1] * y - vignette * 0.5 * ((x - centre[0]) ** 2 + (y - centre[1]) ** 2)
     return np.asarray(lamp + 0.006 * cloud(rng, shape, width / 4), np.float32)
@@ -68,7 +68,7 @@ def _dust(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> 
 
 def _lens(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> NDArray[np.float32]:
     """Defocus and lateral colour shift."""
-    blur = unit * (rng.uniform(0.004, 0.024) if rng.random() < 0.85 else rng.uniform(0.02, 0.05))
+    blur = unit * (rng.uniform(0.002, 0.018) if rng.random() < 0.85 else rng.uniform(0.02, 0.05))
     if blur > 0.3:
         light = np.asarray(cv2.GaussianBlur(light, (0, 0), blur), np.float32)
     if rng.random() < 0.5:

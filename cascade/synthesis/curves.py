@@ -35,7 +35,7 @@ class CurveStyle:
 def sample_style(rng: np.random.Generator) -> CurveStyle:
     """One field's habit of bending."""
     return CurveStyle(
-        curvature=float(np.exp(rng.normal(np.log(0.25), 0.4))),
+        curvature=float(np.exp(rng.normal(np.log(0.285), 0.4))),
         kinks=float(rng.exponential(0.35)),
         coils=float(rng.choice([0.03, 0.08, 0.25], p=[0.6, 0.3, 0.1])),
     )
@@ -72,6 +72,21 @@ def follow(start: FloatArray, direction: float, curvature: FloatArray) -> NDArra
     return line
 
 
+def roughen(rng: np.random.Generator, line: FloatArray, amount: float) -> NDArray[np.float64]:
+    """Shift points sideways by short, smooth irregularities; `amount` is their scale in head lengths."""
+    if len(line) < 12:
+        return np.asarray(line, np.float64)
+    at = np.arange(len(line)) * STEP
+    knots = np.arange(0, at[-1] + 0.4, 0.2)
+    shift = np.interp(at, knots, rng.normal(0, amount, len(knots))) * np.clip(at / 0.3, 0, 1)
+    shift = np.convolve(
+        np.pad(shift, 5, mode="edge"), np.hanning(13)[1:-1] / np.hanning(13).sum(), mode="valid"
+    )
+    tangent = np.gradient(line, axis=0)
+    normal = np.column_stack([-tangent[:, 1], tangent[:, 0]])
+    return np.asarray(line + normal / np.maximum(np.hypot(*tangent.T), 1e-9)[:, None] * shift[:, None])
+
+
 def coil_around(
     rng: np.random.Generator, centre: FloatArray, neck: FloatArray, direction: float, length: float
 ) -> NDArray[np.float64]:
@@ -88,12 +103,13 @@ def coil_around(
 
 
 def _waves(rng: np.random.Generator, at: FloatArray, length: float) -> NDArray[np.float64]:
-    """Unit-variance sum of waves, strongest at the longest wavelengths."""
-    out = np.full(len(at), rng.normal(0, 0.8))
-    for cycles in (0.5, 1, 2, 3, 5):
-        weight = rng.normal(0, 1.0) / cycles**0.6
-        out += weight * np.sin(2 * np.pi * cycles * at / length + rng.uniform(0, 2 * np.pi))
-    return out / 1.5
+    """Sum of waves of about unit variance; even the shortest carry much: flagella are a little wavy."""
+    out = np.full(len(at), rng.normal(0, 0.45))
+    for cycles in (0.5, 1, 2, 3, 5, 8, 12):
+        out += rng.normal(0, cycles**-0.15) * np.sin(
+            2 * np.pi * cycles * at / length + rng.uniform(0, 2 * np.pi)
+        )
+    return out / 1.6
 
 
 def _bend(

@@ -38,7 +38,7 @@ def draw_debris(slide: Slide) -> None:
         (_tangle, 0.25),
     ]
     _mottle(slide)
-    dirt = float(np.exp(slide.rng.normal(-0.2, 0.7)))
+    dirt = float(np.clip(np.exp(slide.rng.normal(-0.2, 0.7)), 0, 2.5))
     for draw, mean in amounts:
         for _ in range(slide.rng.poisson(mean * area * dirt * slide.rng.gamma(1.2, 0.8))):
             draw(slide)
@@ -53,11 +53,11 @@ def blob(
     stretch, turn = np.float32(np.exp(rng.normal(0, rough))), rng.uniform(0, np.pi)
     cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     r = np.hypot((dx * cos + dy * sin) * stretch, (dy * cos - dx * sin) / stretch)
-    angles = np.linspace(-np.pi, np.pi, 64)
-    edge = np.ones(64)
+    angles = np.linspace(-np.pi, np.pi, 1024)
+    edge = np.ones(1024)
     for k in (2, 3, 4, 5, 7):
         edge += rng.normal(0, rough / k) * np.cos(k * angles + rng.uniform(0, 6.3))
-    at = ((np.arctan2(dy, dx) + np.float32(np.pi)) * np.float32(63 / (2 * np.pi))).astype(np.intp)
+    at = ((np.arctan2(dy, dx) + np.float32(np.pi)) * np.float32(1023 / (2 * np.pi))).astype(np.intp)
     return np.asarray(radius * edge.astype(np.float32)[at] - r)
 
 
@@ -74,8 +74,8 @@ class _Disc:
 def _mottle(slide: Slide) -> None:
     """Residual stain all over the slide: faint and slow, sometimes grained."""
     rng, canvas, unit = slide.rng, slide.canvas, slide.unit
-    for grain, most in ((unit * rng.uniform(1, 4), 0.03), (unit * rng.uniform(0.08, 0.4), 0.015)):
-        if rng.random() < 0.7:
+    for grain, most in ((unit * rng.uniform(1, 4), 0.022), (unit * rng.uniform(0.08, 0.4), 0.015)):
+        if rng.random() < 0.6:
             colour = _colour(slide) + 1e-3
             amount = cloud(rng, canvas.density.shape, grain) * np.float32(rng.uniform(0, most))
             canvas.add(canvas.whole, amount, colour / colour.max())
@@ -121,7 +121,7 @@ def _droplet(slide: Slide) -> None:
 
 def _ring(slide: Slide) -> None:
     rng, unit = slide.rng, slide.unit
-    radius = unit * float(np.exp(rng.uniform(-2.3, 0.6)))
+    radius = unit * float(np.exp(rng.uniform(-2.3, 0.2)))
     disc = _Disc(radius, rng.uniform(0.02, 0.2), unit * rng.uniform(0.02, 0.045), rng.uniform(0.6, 1.0))
     _draw_disc(slide, disc, _colour(slide) * rng.uniform(0.3, 1.2))
 
@@ -170,7 +170,7 @@ def _smudge(slide: Slide) -> None:
     fade = np.clip(depth / size + 0.15 * cloud(rng, depth.shape, size / 2), 0, 1) ** rng.uniform(0.4, 1.2)
     coarse, fine = cloud(rng, depth.shape, size / 3), cloud(rng, depth.shape, slide.unit / 8)
     texture = np.maximum(1 + 0.4 * coarse + rng.uniform(0, 0.4) * fine, 0)
-    slide.canvas.add(window, fade * texture, _colour(slide) * rng.uniform(0.1, 0.7))
+    slide.canvas.add(window, fade * texture, _colour(slide) * rng.uniform(0.1, 0.5))
 
 
 def _granules(slide: Slide) -> None:
@@ -192,7 +192,7 @@ def _bacteria(slide: Slide) -> None:
     count = int(rng.choice([1, 2, 3, 8], p=[0.3, 0.4, 0.2, 0.1]))
     line = trace(rng, np.zeros(2), rng.uniform(0, 6.3), 0.14 * count, CurveStyle(0.3, 0.3, 0.0))
     colour = slide.stain.nucleus * rng.uniform(0.4, 1.0)
-    _stroke(slide, _place(slide) + unit * line, unit * rng.uniform(0.025, 0.04), colour, gaps=7)
+    stroke(slide, _place(slide) + unit * line, unit * rng.uniform(0.025, 0.04), colour, gaps=7)
 
 
 def _fibre(slide: Slide) -> None:
@@ -203,7 +203,7 @@ def _fibre(slide: Slide) -> None:
     colour = _colour(slide) * rng.uniform(0.1, 0.5)
     if rng.random() < 0.4:
         colour = np.full(3, -0.04 * rng.uniform(0.3, 1))
-    _stroke(slide, _place(slide) + unit * line, unit * rng.uniform(0.008, 0.02), colour)
+    stroke(slide, _place(slide) + unit * line, unit * rng.uniform(0.008, 0.02), colour)
 
 
 def _curl(slide: Slide) -> None:
@@ -215,7 +215,7 @@ def _curl(slide: Slide) -> None:
         rng.uniform(1, 6.5) / length + rng.normal(0, 1) * np.cos(3 * at / length)
     )
     line = follow(np.zeros(2), rng.uniform(0, 6.3), curvature)
-    _stroke(
+    stroke(
         slide,
         _place(slide) + unit * line,
         unit * rng.uniform(0.012, 0.03),
@@ -233,7 +233,7 @@ def _tangle(slide: Slide) -> None:
             at, np.arange(9), rng.normal(0, 1, 9)
         )
         line = follow(rng.normal(0, 0.25, 2), rng.uniform(0, 6.3), curvature)
-        _stroke(
+        stroke(
             slide,
             start + unit * line,
             unit * rng.uniform(0.02, 0.035),
@@ -241,7 +241,7 @@ def _tangle(slide: Slide) -> None:
         )
 
 
-def _stroke(slide: Slide, line: FloatArray, sigma: float, colour: FloatArray, gaps: int = 0) -> None:
+def stroke(slide: Slide, line: FloatArray, sigma: float, colour: FloatArray, gaps: int = 0) -> None:
     """A soft line of scale `sigma` pixels, interrupted every `gaps` samples where that is not 0."""
     reach = 3 * sigma + 2
     window = slide.canvas.window(line.min(0) - reach, line.max(0) + reach)

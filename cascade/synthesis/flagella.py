@@ -97,7 +97,7 @@ def _prepare(one: SceneSperm) -> _Line:
     spacing = float(np.median(length))
     sigma = np.hypot(one.sigma, one.defocus)
     at = np.arange(len(points)) * spacing
-    beyond = (at - one.midpiece) / (0.12 * max(one.midpiece, 1.0))
+    beyond = (at - one.midpiece) / (0.2 * max(one.midpiece, 1.0))
     return _Line(
         points=points,
         tangent=tangent / length[:, None],

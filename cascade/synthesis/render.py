@@ -11,7 +11,8 @@ from cascade.synthesis.camera import photograph
 from cascade.synthesis.canvas import Canvas
 from cascade.synthesis.debris import draw_debris
 from cascade.synthesis.flagella import FlagellumTruth, draw_flagellum
-from cascade.synthesis.heads import NO_HEAD, HeadTruth, draw_head, draw_residue
+from cascade.synthesis.heads import NO_HEAD, HeadTruth, draw_head
+from cascade.synthesis.residue import draw_residue
 from cascade.synthesis.scene import Scene, SceneSperm, sample_scene
 from cascade.synthesis.slide import Slide
 from cascade.synthesis.stains import Stain, sample_stain

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.synthesis.curves import STEP, CurveStyle, coil_around, sample_style, trace
+from cascade.synthesis.curves import STEP, CurveStyle, coil_around, roughen, sample_style, trace
 from cascade.types import FloatArray
 
 MARGIN = 5.0
@@ -74,6 +74,23 @@ class SceneSperm:
     stain_uptake: float
 
 
+@dataclass(frozen=True)
+class FieldStyle:
+    """What the flagella of one field have in common.
+
+    Attributes:
+        curves: how they bend.
+        width: scale of the cross-section, head lengths.
+        midpiece_width: how much wider the midpiece is, relative.
+        roughness: irregularity of line and stain, 0 (drawn with a ruler) to 1 (ragged).
+    """
+
+    curves: CurveStyle
+    width: float
+    midpiece_width: float
+    roughness: float
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """All sperm of one field.
@@ -110,7 +127,7 @@ def sample_scene(
     centres = _scatter(rng, total, height, width)
     flow = rng.uniform(0, 2 * np.pi)
     alignment = rng.choice([0.0, 0.0, 1.0, 3.0])
-    style = sample_style(rng)
+    style = _sample_field(rng)
     sperm = []
     for sperm_id, centre in enumerate(centres, start=1):
         heading = rng.vonmises(flow, alignment) if alignment else rng.uniform(0, 2 * np.pi)
@@ -119,10 +136,19 @@ def sample_scene(
     return Scene(shape, head_length, tuple(_scale(one, head_length) for one in sperm))
 
 
+def _sample_field(rng: np.random.Generator) -> FieldStyle:
+    return FieldStyle(
+        curves=sample_style(rng),
+        width=0.036 * float(np.clip(np.exp(rng.normal(-0.03, 0.14)), 0.7, 1.35)),
+        midpiece_width=float(rng.choice([0.15, 0.5], p=[0.75, 0.25]) * rng.uniform(0, 2)),
+        roughness=float(rng.uniform(0, 1)),
+    )
+
+
 def _sample_count(rng: np.random.Generator) -> float:
     if rng.random() < 0.03:
         return 0.3
-    return float(np.clip(rng.gamma(4.0, 2.3), 1, 25))
+    return float(np.clip(rng.gamma(4.0, 2.3), 2, 25))
 
 
 def _scatter(rng: np.random.Generator, total: int, height: float, width: float) -> list[FloatArray]:
@@ -144,7 +170,7 @@ def _scatter(rng: np.random.Generator, total: int, height: float, width: float) 
 
 
 def _sample_sperm(
-    rng: np.random.Generator, sperm_id: int, centre: FloatArray, heading: float, style: CurveStyle
+    rng: np.random.Generator, sperm_id: int, centre: FloatArray, heading: float, style: FieldStyle
 ) -> SceneSperm:
     shape = _sample_head(rng)
     forward = np.array([np.cos(heading), np.sin(heading)])
@@ -156,7 +182,7 @@ def _sample_sperm(
     length = float(np.clip(rng.normal(9.0, 0.8), 5, 11))
     if kind == "stump":
         length = float(rng.uniform(0.8, 4))
-    direction = heading + np.pi + rng.normal(0, 0.2)
+    direction = heading + np.pi + rng.normal(0, 0.17)
     if kind == "bent":
         direction += rng.choice([-1, 1]) * rng.uniform(0.4, 2.2)
     if kind == "no tail":
@@ -164,8 +190,9 @@ def _sample_sperm(
     elif kind == "coiled":
         line = coil_around(rng, centre, neck, float(direction), length)
     else:
-        line = trace(rng, neck, float(direction), length, style)
-    strength, sigma, midpiece = _along(rng, len(line))
+        line = trace(rng, neck, float(direction), length, style.curves)
+    line = roughen(rng, line, 0.012 * style.roughness)
+    strength, sigma, midpiece = _along(rng, len(line), style)
     return SceneSperm(
         sperm_id=sperm_id,
         head=None if kind == "lost head" else shape,
@@ -184,7 +211,7 @@ def _sample_sperm(
 def _sample_head(rng: np.random.Generator) -> HeadShape:
     """Sizes after outlines of real smears: long axis 0.81–1.2, short 0.48–0.76 of the median long axis."""
     length = float(np.clip(rng.normal(1.0, 0.11), 0.65, 1.4))
-    ratio = float(np.clip(rng.normal(0.62, 0.07), 0.4, 0.95))
+    ratio = float(np.clip(rng.normal(0.605, 0.06), 0.38, 0.95))
     count = int(rng.choice([0, 1, 2, 3, 4], p=[0.3, 0.27, 0.23, 0.13, 0.07]))
     vacuoles = np.column_stack(
         [rng.uniform(-0.55, 0.85, count), rng.uniform(-0.55, 0.55, count), rng.gamma(3, 0.013, count) + 0.015]
@@ -201,7 +228,7 @@ def _sample_head(rng: np.random.Generator) -> HeadShape:
     )
 
 
-def _along(rng: np.random.Generator, samples: int) -> tuple[FloatArray, FloatArray, float]:
+def _along(rng: np.random.Generator, samples: int, style: FieldStyle) -> tuple[FloatArray, FloatArray, float]:
     """Density and cross-section along a flagellum: darker, thicker midpiece, paling to the tip."""
     midpiece = float(np.clip(rng.normal(0.87, 0.13), 0.4, 1.4))
     if samples == 0:
@@ -212,18 +239,32 @@ def _along(rng: np.random.Generator, samples: int) -> tuple[FloatArray, FloatArr
     fade = (1 - rng.uniform(0.1, 0.45) * rest) * (1 + 0.25 * np.exp(-np.maximum(at - midpiece, 0) / 0.7))
     neck = 1 + rng.uniform(-0.1, 0.5) * np.exp(-at / 0.3)
     tip = np.clip((at[-1] - at) / rng.uniform(0.3, 1.8), 0, 1) ** 0.7
-    strength = fade * neck * (0.12 + 0.88 * tip) * _ripple(rng, at, 0.09)
-    width = rng.normal(1.0, 0.08) * (1 - rng.uniform(0.0, 0.2) * rest) * (1 + rng.uniform(0.0, 0.35) * mid)
-    return strength, 0.036 * width * _ripple(rng, at, 0.05), midpiece
+    ripple = _ripple(rng, at, 0.6, 0.09) * _ripple(rng, at, 0.12, 0.2 * style.roughness) * _gaps(rng, at)
+    strength = fade * neck * (0.12 + 0.88 * tip) * ripple
+    width = (
+        rng.normal(1.0, 0.08)
+        * (1 - rng.uniform(0.0, 0.2) * rest)
+        * (1 + style.midpiece_width * rng.uniform(0.7, 1.3) * mid)
+    )
+    return strength, style.width * width * _ripple(rng, at, 0.6, 0.05), midpiece
 
 
-def _ripple(rng: np.random.Generator, at: FloatArray, amount: float) -> FloatArray:
-    """Slow variation about 1 along a flagellum."""
-    knots = np.arange(0, at[-1] + 1.2, 0.6)
-    return np.interp(at, knots, rng.normal(1, amount, len(knots)))
+def _ripple(rng: np.random.Generator, at: FloatArray, length: float, amount: float) -> FloatArray:
+    """Variation about 1 along a flagellum, `length` head lengths from one value to the next."""
+    knots = np.arange(0, at[-1] + 2 * length, length)
+    return np.interp(at, knots, np.maximum(rng.normal(1, amount, len(knots)), 0.3))
 
 
-def _neighbours(rng: np.random.Generator, sperm: list[SceneSperm], style: CurveStyle) -> list[SceneSperm]:
+def _gaps(rng: np.random.Generator, at: FloatArray) -> FloatArray:
+    """Short stretches, now and then, that hardly took the stain; experts draw through them."""
+    out = np.ones(len(at))
+    for _ in range(rng.poisson(0.35)):
+        bell = np.exp(-0.5 * ((at - rng.uniform(0, at[-1])) / rng.uniform(0.05, 0.3)) ** 2)
+        out *= 1 - rng.uniform(0.3, 0.95) * bell
+    return out
+
+
+def _neighbours(rng: np.random.Generator, sperm: list[SceneSperm], style: FieldStyle) -> list[SceneSperm]:
     """Sperm whose flagella run beside one already there, touching it or crossing it at a small angle."""
     out: list[SceneSperm] = []
     for one in sperm:
@@ -239,7 +280,7 @@ def _neighbours(rng: np.random.Generator, sperm: list[SceneSperm], style: CurveS
         at = np.linspace(0, 1, len(line))
         offset = rng.uniform(0.04, 0.5) * np.cos(at * rng.uniform(1, 4) * np.pi + rng.uniform(0, np.pi))
         line = line + normal * offset[:, None]
-        strength, sigma, midpiece = _along(rng, len(line))
+        strength, sigma, midpiece = _along(rng, len(line), style)
         heading = float(np.arctan2(*(line[0] - line[6])[::-1]))
         length = twin.head.length if twin.head else 1.0
         centre = line[0] + length * 0.47 * np.array([np.cos(heading), np.sin(heading)])

@@ -61,10 +61,10 @@ STAINS = {
         _stain(
             "papanicolaou",
             [222, 218, 222],
-            [0.75, 1.05, 0.38],
-            [0.14, 0.19, 0.1],
-            [0.35, 0.17, 0.27],
-            [0.22, 0.09, 0.16],
+            [0.68, 0.9, 0.35],
+            [0.15, 0.2, 0.1],
+            [0.34, 0.2, 0.26],
+            [0.19, 0.1, 0.14],
             debris=[[0.45, 0.12, 0.3], [0.3, 0.1, 0.22], [0.6, 0.7, 0.35], [0.3, 0.3, 0.3]],
         ),
         _stain(
@@ -106,19 +106,20 @@ def sample_stain(rng: np.random.Generator, name: str | None = None) -> Stain:
     overall = np.exp(rng.normal(0, 0.2 if wild else 0.12))
     tails = np.exp(rng.normal(0, 0.4 if wild else 0.28))
 
-    def vary(density: FloatArray) -> FloatArray:
-        common = np.exp(rng.normal(0, spread / 2))
-        floor = 0.03 if wild else 0.006
-        varied = density * overall * common * np.exp(rng.normal(0, spread, density.shape))
+    def vary(density: FloatArray, freedom: float = 1.0) -> FloatArray:
+        common = np.exp(rng.normal(0, freedom * spread / 2))
+        floor = freedom * (0.03 if wild else 0.006)
+        varied = density * overall * common * np.exp(rng.normal(0, freedom * spread, density.shape))
         return np.asarray(np.maximum(varied + rng.normal(0, floor, density.shape), 0.0))
 
+    hue = np.exp(rng.normal(0, spread, 3)) * tails
     background = base.background * np.exp(rng.normal(0, 0.05 if wild else 0.015, 3)) * rng.uniform(0.86, 1.06)
     return replace(
         base,
         background=np.clip(background, 120, 252),
         nucleus=vary(base.nucleus),
         acrosome=vary(base.acrosome) * rng.uniform(0.75, 1.25),
-        midpiece=vary(base.midpiece) * tails,
-        tail=np.maximum(vary(base.tail) * tails, 0.0),
+        midpiece=vary(base.midpiece, 0.4) * hue,
+        tail=vary(base.tail, 0.4) * hue,
         debris=vary(base.debris),
     )
