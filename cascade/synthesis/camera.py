@@ -6,12 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.synthesis.canvas import cloud
+from cascade.synthesis.canvas import Window, cloud
 from cascade.types import FloatArray, UInt8Array
 
 
 def photograph(
-    density: NDArray[np.float32], background: FloatArray, rng: np.random.Generator, unit: float
+    density: NDArray[np.float32],
+    background: FloatArray,
+    rng: np.random.Generator,
+    unit: float,
+    label: Window | None = None,
 ) -> UInt8Array:
     """Expose a field.
 
@@ -20,6 +24,7 @@ def photograph(
         background: `(3,)` RGB of the empty slide.
         rng: source of all randomness.
         unit: head length, pixels.
+        label: where a white caption box hides the picture.
 
     Returns:
         `(height, width, 3)` RGB uint8.
@@ -30,8 +35,8 @@ def photograph(
     light = _lens(light, rng, unit)
     light = _sensor(light, rng, unit)
     image = np.clip(light + 0.5, 0, 255).astype(np.uint8)
-    if rng.random() < 0.05:
-        _label(image, rng)
+    if label is not None:
+        _print_label(image, label, rng)
     return _compress(image, rng)
 
 
@@ -105,15 +110,24 @@ def _sensor(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -
     return np.asarray(light + level * noise, np.float32)
 
 
-def _label(image: UInt8Array, rng: np.random.Generator) -> None:
-    """A white scale-bar or caption box in a corner, with a dark bar or none."""
-    height, width = image.shape[:2]
+def sample_label(rng: np.random.Generator, shape: tuple[int, int]) -> Window | None:
+    """Corner taken by a scale bar or caption, on one picture in twenty."""
+    if rng.random() > 0.05:
+        return None
+    height, width = shape
     w, h = int(width * rng.uniform(0.08, 0.25)), int(height * rng.uniform(0.03, 0.09))
     x = 0 if rng.random() < 0.5 else width - w
     y = 0 if rng.random() < 0.3 else height - h
-    image[y : y + h, x : x + w] = 255
+    return x, y, x + w, y + h
+
+
+def _print_label(image: UInt8Array, label: Window, rng: np.random.Generator) -> None:
+    """A white box, with a dark bar or without."""
+    x0, y0, x1, y1 = label
+    w, h = x1 - x0, y1 - y0
+    image[y0:y1, x0:x1] = 255
     if rng.random() < 0.6:
-        image[y + h // 3 : y + h // 3 + max(2, h // 8), x + w // 8 : x + w - w // 8] = int(
+        image[y0 + h // 3 : y0 + h // 3 + max(2, h // 8), x0 + w // 8 : x1 - w // 8] = int(
             rng.integers(0, 120)
         )
 

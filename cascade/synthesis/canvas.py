@@ -19,9 +19,11 @@ class Canvas:
         shape: `(height, width)` of the picture.
         density: `(height + 2 border, width + 2 border, 3)` float32.
         border: pixels.
+        hidden: part of the picture that a label will cover, where nothing has truth; None for none.
     """
 
-    def __init__(self, shape: tuple[int, int], border: int) -> None:
+    def __init__(self, shape: tuple[int, int], border: int, hidden: Window | None = None) -> None:
+        self.hidden = hidden
         self.shape = shape
         self.border = border
         self.density: NDArray[np.float32] = np.zeros(
@@ -53,13 +55,29 @@ class Canvas:
         edge = self.border
         return self.density[edge : edge + self.shape[0], edge : edge + self.shape[1]]
 
+    def visible(self, points: FloatArray) -> BoolArray:
+        """Which of `(n, 2)` points lie in the picture and not under its label."""
+        pixel = np.floor(points + 0.5)
+        inside = (pixel >= 0).all(1) & (pixel[:, 0] < self.shape[1]) & (pixel[:, 1] < self.shape[0])
+        if self.hidden is not None:
+            x0, y0, x1, y1 = self.hidden
+            inside &= ~((pixel >= (x0, y0)).all(1) & (pixel < (x1, y1)).all(1))
+        return np.asarray(inside)
+
     def region(self, mask: BoolArray, x0: int, y0: int) -> Region | None:
-        """A mask at `x0, y0`, cut to the picture and trimmed; None where nothing is left."""
+        """A mask at `x0, y0`, cut to what is visible and trimmed; None where nothing is left."""
         top, left = max(0, -y0), max(0, -x0)
         bottom, right = self.shape[0] - y0, self.shape[1] - x0
         if bottom <= top or right <= left:
             return None
-        region = Region.from_full(mask[top:bottom, left:right], x0 + left, y0 + top)
+        shown = mask[top:bottom, left:right]
+        if self.hidden is not None:
+            a, b, c, d = self.hidden
+            shown = shown.copy()
+            shown[
+                max(0, b - y0 - top) : max(0, d - y0 - top), max(0, a - x0 - left) : max(0, c - x0 - left)
+            ] = False
+        region = Region.from_full(shown, x0 + left, y0 + top)
         return region if region.area else None
 
 

@@ -37,7 +37,7 @@ class FlagellumTruth:
 
     Attributes:
         midpiece, tail: pixels in the picture, None where there are none.
-        centreline: `(n, 2)` visible samples inside the picture, from the neck to the tip.
+        centreline: `(n, 2)` visible samples, from the neck to the tip.
     """
 
     midpiece: Region | None
@@ -81,12 +81,10 @@ def draw_flagellum(slide: Slide, one: SceneSperm, visible: float) -> FlagellumTr
     pixels = pixels[pixels[:, 2] < last]
     is_midpiece = pixels[:, 2] * line.spacing < one.midpiece
     shown = one.centreline[:last]
-    height, width = slide.canvas.shape
-    inside = (shown > -0.5).all(1) & (shown[:, 0] < width - 0.5) & (shown[:, 1] < height - 0.5)
     return FlagellumTruth(
         _gather(slide.canvas, pixels[is_midpiece]),
         _gather(slide.canvas, pixels[~is_midpiece]),
-        shown[inside].copy(),
+        shown[slide.canvas.visible(shown)].copy(),
     )
 
 

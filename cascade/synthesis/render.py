@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade.errors import ConfigError
-from cascade.synthesis.camera import photograph
+from cascade.synthesis.camera import photograph, sample_label
 from cascade.synthesis.canvas import Canvas
 from cascade.synthesis.debris import draw_debris
 from cascade.synthesis.flagella import FlagellumTruth, draw_flagellum
@@ -106,12 +106,13 @@ def synthesize(
 def render(scene: Scene, stain: Stain, rng: np.random.Generator) -> SyntheticSmear:
     """Draw a scene: debris below, flagella and heads, then the camera."""
     unit = scene.head_length
-    slide = Slide(Canvas(scene.shape, max(2, round(0.2 * unit))), rng, stain, unit)
+    label = sample_label(rng, scene.shape)
+    slide = Slide(Canvas(scene.shape, max(2, round(0.2 * unit)), label), rng, stain, unit)
     draw_debris(slide)
     noticed = float(rng.uniform(*NOTICED))
     drawn = (_draw_sperm(slide, one, noticed) for one in scene.sperm)
     truths = tuple(truth for truth in drawn if truth is not None)
-    image = photograph(slide.canvas.picture(), stain.background, rng, unit)
+    image = photograph(slide.canvas.picture(), stain.background, rng, unit, label)
     return SyntheticSmear(image, truths, stain.name, unit)
 
 

@@ -276,3 +276,16 @@ def test_a_canvas_cuts_regions_to_the_picture(x: int, y: int) -> None:
     else:
         assert isinstance(region, Region)
         assert region.box == (max(x, 0), max(y, 0), max(x, 0) + width, max(y, 0) + height)
+
+
+def test_nothing_under_a_label_has_truth() -> None:
+    canvas = Canvas((60, 100), 5, hidden=(80, 50, 100, 60))
+    region = canvas.region(np.ones((20, 40), bool), 70, 45)
+    assert region is not None
+    assert region.full((60, 100))[45:60, 70:100].sum() == 15 * 30 - 10 * 20
+    assert canvas.visible(np.array([[79.4, 55], [79.6, 55], [99, 49], [-0.6, 3]])).tolist() == [
+        True,
+        False,
+        True,
+        False,
+    ]
