@@ -1,0 +1,173 @@
+"""Every threshold of the cascade, with its unit and meaning: one frozen model a stage.
+
+Lengths are in head lengths (`_hl`): the median long axis of the heads that S1 found. So one configuration serves every magnification.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cascade.errors import ConfigError
+
+
+class _Stage(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class PreprocessConfig(_Stage):
+    """Image → normalised image, and foreground for models without dense maps."""
+
+    foreground: Literal["auto", "whitening"] = "auto"
+    """`auto`: the model's dense maps where it offers them; `whitening`: background whitening always."""
+    head_length_px: float | None = Field(None, gt=0)
+    """Head length in pixels, used with fewer than three heads in an image; None: 36 px per 720 px of image width."""
+
+
+class HeadsConfig(_Stage):
+    """S1: heads."""
+
+    rounds: int = Field(3, ge=1, le=20)
+    """Rounds at most; a round that finds no new head is the last."""
+    prompts: Literal["foreground", "grid"] = "foreground"
+    """Centres of blobs, or a dense grid over the image."""
+    grid_side: int = Field(32, ge=2, le=128)
+    """Points a side of the dense grid."""
+    probability: float = Field(0.5, gt=0, lt=1)
+    """A pixel is head above this value of the foreground's head map."""
+    min_area_hl2: float = Field(0.12, ge=0)
+    """Smaller heads are debris, unless they touch the border (square head lengths)."""
+    max_area_hl2: float = Field(1.6, gt=0)
+    """Larger ones too."""
+    apart_hl: float = Field(0.4, gt=0)
+    """No two prompts are nearer than this."""
+    min_score: float = Field(0.3, ge=0, le=1)
+    """Heads of lower score are dropped."""
+    min_purple: float = Field(0.4, ge=0, le=1)
+    """Share of a mask that must lie on head colour, as the foreground tells it (paper: 40 %)."""
+
+
+class TailsConfig(_Stage):
+    """S2…Sn: single tails."""
+
+    rounds: int = Field(3, ge=0, le=20)
+    """Rounds at most; a round that adds nothing is the last."""
+    prompts: Literal["foreground", "grid"] = "foreground"
+    """Points along the foreground's skeleton, or a dense grid over the image."""
+    grid_side: int = Field(32, ge=2, le=128)
+    """Points a side of the dense grid."""
+    probability: float = Field(0.5, gt=0, lt=1)
+    """A pixel is flagellum above this value of the foreground's tail map."""
+    spacing_hl: float = Field(0.35, gt=0)
+    """Distance between the points of a prompt."""
+    spur_hl: float = Field(0.25, ge=0)
+    """Shorter side branches of a skeleton are thorns (paper: 25 px)."""
+    gap_hl: float = Field(0.7, ge=0)
+    """Gaps of a skeleton that are bridged, at most (paper: 25 px)."""
+    min_length_hl: float = Field(0.5, ge=0)
+    """Shorter tails are debris."""
+    min_bend_deg: float = Field(90, ge=0, le=180)
+    """A tail that bends more sharply off its ends is no single tail (180: straight; paper: 130)."""
+    use_direction: bool = True
+    """Whether the model's direction map helps to say which way a tail goes on."""
+    min_link: float = Field(0.35, ge=0, le=1)
+    """A tail goes on where continuing is at least this sure."""
+    min_score: float = Field(0.4, ge=0, le=1)
+    """Tails of lower score are left to the next round."""
+
+
+class KnotsConfig(_Stage):
+    """What no round could take apart: enlarged and thickened."""
+
+    enabled: bool = True
+    enlarge: float = Field(1.3, ge=1, le=8)
+    """Magnification."""
+    bold_hl: float = Field(0.02, ge=0, le=0.5)
+    """Lines are thickened by this much on each side."""
+    min_score: float = Field(0.2, ge=0, le=1)
+    """Tails of lower score are dropped."""
+
+
+class MatchingConfig(_Stage):
+    """Heads × tails → pairs."""
+
+    max_distance_hl: float = Field(0.55, gt=0)
+    """λ_dis: from an end of the tail to an end of the head's long axis (paper: 20 px)."""
+    max_angle_deg: float = Field(60, gt=0, le=180)
+    """λ_angle: between the tail's first part and the head's long axis."""
+    use_direction: bool = True
+    """Whether the model's direction map says which end of a tail is its head's."""
+
+
+class InstancesConfig(_Stage):
+    """Pairs → sperm."""
+
+    tail_width_hl: float = Field(0.1, gt=0)
+    """Width of a flagellum where the foreground does not tell it."""
+    min_tail_width_hl: float = Field(0.08, gt=0)
+    max_tail_width_hl: float = Field(0.13, gt=0)
+
+
+class CS3Config(_Stage):
+    """The configuration of a run."""
+
+    preprocess: PreprocessConfig = PreprocessConfig()
+    heads: HeadsConfig = HeadsConfig()
+    tails: TailsConfig = TailsConfig()
+    knots: KnotsConfig = KnotsConfig()
+    matching: MatchingConfig = MatchingConfig()
+    instances: InstancesConfig = InstancesConfig()
+
+    @classmethod
+    def paper(cls) -> CS3Config:
+        """The published setting, its pixels at 720×540 turned into head lengths of 36 px."""
+        return cls(
+            preprocess=PreprocessConfig(foreground="whitening"),
+            heads=HeadsConfig(rounds=20, prompts="grid", min_purple=0.4),
+            tails=TailsConfig(
+                rounds=20,
+                prompts="grid",
+                grid_side=32,
+                spur_hl=25 / 36,
+                gap_hl=25 / 36,
+                min_bend_deg=130,
+                use_direction=False,
+            ),
+            knots=KnotsConfig(enlarge=2),
+            matching=MatchingConfig(max_distance_hl=20 / 36, max_angle_deg=60, use_direction=False),
+        )
+
+    @classmethod
+    def from_toml(cls, path: Path) -> CS3Config:
+        """Read a TOML file: one table a stage, only what differs from the defaults.
+
+        Raises:
+            ConfigError: unreadable, not TOML, an unknown key, or a value out of range.
+        """
+        try:
+            return cls.parse(tomllib.loads(path.read_text("utf-8")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read ({error}).") from error
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: not valid TOML: {error}.") from error
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> CS3Config:
+        """Validate nested values.
+
+        Raises:
+            ConfigError: an unknown key, or a value out of range, by name.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [
+                f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']} (found {one['input']!r})"
+                for one in error.errors()
+            ]
+            raise ConfigError("; ".join(lines)) from error

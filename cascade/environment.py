@@ -1,0 +1,50 @@
+"""What a run ran on: versions and memory."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "scikit-image",
+    "pillow",
+    "tifffile",
+    "torch",
+    "segment-anything",
+)
+
+
+def version() -> str:
+    """CS3's own version; "unknown" where it runs without being installed."""
+    return _installed("cs3") or "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Versions of CS3, of Python and of the libraries that results may depend on; what is not installed is absent."""
+    found = {name: _installed(name) for name in _PACKAGES}
+    return {"cs3": version(), "python": platform.python_version()} | {n: v for n, v in found.items() if v}
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held so far, bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # the figure below would count the parent's memory before it started this program
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return installed_version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,194 @@
+"""S1: image → heads, repeated on the image with found heads painted white until no new head appears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from cascade.config import HeadsConfig
+from cascade.geometry import ellipse_axes
+from cascade.preprocess import paint_white
+from cascade.prompts import as_prompts, blob_centres, grid
+from cascade.sam.protocol import DenseMaps, Encoding, Masks
+from cascade.types import BoolArray, FloatArray, Head, Region, UInt8Array
+
+Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
+"""Encodes an image; returns the encoding and its foreground."""
+_DUPLICATE_IOU = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class HeadRound:
+    """What one round asked and got, for `cs3 explain`.
+
+    Attributes:
+        prompts: `(n, 2)` points asked.
+        found: heads kept.
+        rejected: regions dropped, with the reason.
+    """
+
+    prompts: FloatArray
+    found: list[Head]
+    rejected: list[tuple[Region, str]] = field(default_factory=list)
+
+
+def find_heads(
+    image: UInt8Array,
+    first: tuple[Encoding, DenseMaps],
+    encode: Encode,
+    head_length: float,
+    config: HeadsConfig,
+) -> tuple[list[Head], list[HeadRound]]:
+    """Find heads, round by round.
+
+    Args:
+        image: `(height, width, 3)` normalised RGB.
+        first: encoding and foreground of `image` itself.
+        encode: encodes the image of a later round.
+        head_length: pixels.
+        config: of this stage.
+    """
+    heads: list[Head] = []
+    rounds: list[HeadRound] = []
+    encoding, foreground = first
+    painted = np.zeros(image.shape[:2], bool)
+    for number in range(config.rounds):
+        if number:
+            encoding, foreground = encode(paint_white(image, painted))
+        one = _ask(encoding, foreground, painted, head_length, config)
+        rounds.append(one)
+        heads += one.found
+        if not one.found:
+            break
+        for head in one.found:
+            painted |= head.region.full(painted.shape)
+        painted = grown(painted, 0.04 * head_length)
+        if not _blobs(foreground, painted, head_length, config).any():
+            break
+    return heads, rounds
+
+
+def grown(mask: BoolArray, radius: float) -> BoolArray:
+    """A mask thickened by `radius` pixels."""
+    reach = max(1, round(radius))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return cv2.dilate(mask.astype(np.uint8), disc) > 0
+
+
+def _blobs(foreground: DenseMaps, painted: BoolArray, head_length: float, config: HeadsConfig) -> BoolArray:
+    """Head-coloured pixels not yet understood, blobs too small for a head left out."""
+    blobs = (foreground.head > config.probability) & ~painted
+    labels, count = ndimage.label(blobs)
+    if not count:
+        return blobs
+    areas = np.bincount(labels.ravel())
+    large = areas >= config.min_area_hl2 * head_length**2 * 0.5
+    large[0] = False
+    return np.asarray(large[labels])
+
+
+def _ask(
+    encoding: Encoding,
+    foreground: DenseMaps,
+    painted: BoolArray,
+    head_length: float,
+    config: HeadsConfig,
+) -> HeadRound:
+    blobs = _blobs(foreground, painted, head_length, config)
+    if config.prompts == "grid":
+        points = grid(blobs.shape, config.grid_side)
+    else:
+        points = blob_centres(blobs, config.apart_hl * head_length)
+    if not len(points):
+        return HeadRound(points, [])
+    masks = encoding.decode(as_prompts([point[None] for point in points]), "head")
+    found: list[Head] = []
+    rejected: list[tuple[Region, str]] = []
+    for region, score in _candidates(masks, blobs):
+        reason = _why_not(region, score, found, blobs.shape, head_length, config)
+        if reason:
+            rejected.append((region, reason))
+        else:
+            found.append(_head(region, score))
+    return HeadRound(points, found, rejected)
+
+
+def _candidates(masks: Masks, blobs: BoolArray) -> list[tuple[Region, float]]:
+    """Each prompt's best mask, snapped to the foreground's edge; most certain first."""
+    out = []
+    for logits, scores in zip(masks.logits, masks.scores, strict=True):
+        options = [
+            (_snap(logit, masks.scale, blobs), float(score))
+            for logit, score in zip(logits, scores, strict=True)
+        ]
+        out.append(max(options, key=lambda one: one[1] * (one[0].area > 0)))
+    return sorted(out, key=lambda one: -one[1])
+
+
+def _snap(logits: FloatArray, scale: float, blobs: BoolArray) -> Region:
+    """SAM says which head, the foreground at full resolution says where its edge is."""
+    ys, xs = np.nonzero(logits > 0)
+    if not len(ys):
+        return Region(np.zeros((0, 0), bool), 0, 0)
+    height, width = blobs.shape
+    x0, x1 = int(xs.min() / scale) - 2, int((xs.max() + 1) / scale) + 3
+    y0, y1 = int(ys.min() / scale) - 2, int((ys.max() + 1) / scale) + 3
+    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+    if x0 >= x1 or y0 >= y1:
+        return Region(np.zeros((0, 0), bool), 0, 0)
+    inside = sampled(logits, scale, x0, y0, x1, y1) > 0
+    # The mask is coarse: the foreground's own edge counts wherever it lies within a mask pixel.
+    near = grown(inside, 1.0 / scale) & blobs[y0:y1, x0:x1]
+    labels, count = ndimage.label(near)
+    if not count:
+        return Region(np.zeros((0, 0), bool), x0, y0)
+    largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    return Region.from_full(ndimage.binary_fill_holes(labels == largest), x0, y0)
+
+
+def sampled(logits: FloatArray, scale: float, x0: int, y0: int, x1: int, y1: int) -> FloatArray:
+    """A mask's logits at the image's own pixels, within a box, bilinear."""
+    xs = (np.arange(x0, x1, dtype=np.float32) + 0.5) * scale - 0.5
+    ys = (np.arange(y0, y1, dtype=np.float32) + 0.5) * scale - 0.5
+    map_x, map_y = np.meshgrid(xs, ys)
+    return cv2.remap(logits, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _why_not(
+    region: Region,
+    score: float,
+    found: list[Head],
+    shape: tuple[int, int],
+    head_length: float,
+    config: HeadsConfig,
+) -> str:
+    """Why a candidate is no new head; empty when it is one."""
+    area = region.area / head_length**2
+    if area == 0:
+        return "nothing on the foreground"
+    if score < config.min_score:
+        return f"score {score:.2f} < {config.min_score:.2f}"
+    if area > config.max_area_hl2:
+        return f"area {area:.2f} > {config.max_area_hl2:.2f} square head lengths"
+    if area < config.min_area_hl2 * (0.35 if touches_border(region, shape) else 1.0):
+        return f"area {area:.2f} < {config.min_area_hl2:.2f} square head lengths"
+    if any(region.iou(head.region) > _DUPLICATE_IOU for head in found):
+        return "found already"
+    if any(region.intersection_area(head.region) > 0.5 * region.area for head in found):
+        return "inside another head"
+    return ""
+
+
+def touches_border(region: Region, shape: tuple[int, int]) -> bool:
+    """Whether a region reaches the image's edge."""
+    x0, y0, x1, y1 = region.box
+    return x0 <= 0 or y0 <= 0 or x1 >= shape[1] or y1 >= shape[0]
+
+
+def _head(region: Region, score: float) -> Head:
+    centre, axis, length, width = ellipse_axes(region)
+    return Head(region, score, centre, axis, length, width)

@@ -1,0 +1,82 @@
+"""Pairs → sperm: head ∪ tail with the gap between them filled; what stayed alone is kept and says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from cascade.config import InstancesConfig
+from cascade.geometry import paint_polyline
+from cascade.matching import Pair, joined
+from cascade.sam.protocol import DenseMaps
+from cascade.types import FloatArray, Head, Region, Sperm, Tail
+
+_ALONE = 0.5
+"""Factor on the score of a head or a tail that found no partner."""
+
+
+def assemble(
+    heads: list[Head],
+    tails: list[Tail],
+    pairs: list[Pair],
+    head_length: float,
+    shape: tuple[int, int],
+    config: InstancesConfig,
+) -> tuple[Sperm, ...]:
+    """Complete sperm first, then heads alone, then tails alone; numbered from 1."""
+    complete = sorted(
+        (
+            (
+                heads[p.head],
+                _filled(heads[p.head], joined(p, tails[p.tail]), p.anchor, head_length, shape, config),
+            )
+            for p in pairs
+        ),
+        key=lambda both: -both[0].score * both[1].score,
+    )
+    paired_heads, paired_tails = {p.head for p in pairs}, {p.tail for p in pairs}
+    alone = [h for i, h in enumerate(heads) if i not in paired_heads]
+    loose = [_painted(t, head_length, shape, config) for i, t in enumerate(tails) if i not in paired_tails]
+    out = [Sperm(0, head, tail, float(np.sqrt(head.score * tail.score))) for head, tail in complete]
+    out += [Sperm(0, head, None, _ALONE * head.score) for head in sorted(alone, key=lambda h: -h.score)]
+    out += [Sperm(0, None, tail, _ALONE * tail.score) for tail in sorted(loose, key=lambda t: -t.score)]
+    return tuple(replace(sperm, sperm_id=number) for number, sperm in enumerate(out, 1))
+
+
+def _painted(tail: Tail, head_length: float, shape: tuple[int, int], config: InstancesConfig) -> Tail:
+    low, high = config.min_tail_width_hl * head_length, config.max_tail_width_hl * head_length
+    width = float(np.clip(tail.width, low, high))
+    return replace(tail, region=paint_polyline(tail.centreline, width, shape), width=width)
+
+
+def _filled(
+    head: Head,
+    tail: Tail,
+    anchor: FloatArray,
+    head_length: float,
+    shape: tuple[int, int],
+    config: InstancesConfig,
+) -> Tail:
+    """The tail, its centreline led to the head's end; pixels of the head belong to the head."""
+    line = np.concatenate([anchor[None], tail.centreline])
+    painted = _painted(replace(tail, centreline=line), head_length, shape, config)
+    return replace(painted, region=without(painted.region, head.region), centreline=line)
+
+
+def without(region: Region, other: Region) -> Region:
+    """The pixels of a region that are not in another."""
+    mask = region.mask.copy()
+    x0, y0, x1, y1 = region.box
+    a0, b0, a1, b1 = other.box
+    left, top, right, bottom = max(x0, a0), max(y0, b0), min(x1, a1), min(y1, b1)
+    if left < right and top < bottom:
+        mask[top - y0 : bottom - y0, left - x0 : right - x0] &= ~other.mask[
+            top - b0 : bottom - b0, left - a0 : right - a0
+        ]
+    return Region.from_full(mask, x0, y0)
+
+
+def usable_maps(foreground: DenseMaps) -> FloatArray | None:
+    """The direction map, None where the model does not offer one."""
+    return foreground.direction if foreground.direction.any() else None

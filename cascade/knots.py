@@ -1,0 +1,96 @@
+"""What no round could take apart: each leftover is cut out, enlarged and thickened, and asked about again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from cascade.config import KnotsConfig, TailsConfig
+from cascade.geometry import paint_polyline
+from cascade.sam.protocol import DenseMaps, Encoding
+from cascade.tails import TailRound, one_round
+from cascade.types import BoolArray, Tail, UInt8Array
+
+Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
+Box = tuple[int, int, int, int]
+_MARGIN_HL = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Knot:
+    """One cut-out: where it lies, how it was shown to the model, and what came of it (in the cut-out's own pixels)."""
+
+    box: Box
+    picture: UInt8Array
+    round: TailRound
+
+
+def untie(
+    image: UInt8Array,
+    encode: Encode,
+    head_length: float,
+    config: KnotsConfig,
+    tails: TailsConfig,
+) -> tuple[list[Tail], list[Knot]]:
+    """Find tails in what is left.
+
+    Args:
+        image: `(height, width, 3)` with everything understood painted white.
+        encode: encodes an image at the scale of the run.
+        head_length: pixels.
+        config: of this stage.
+        tails: of the rounds before, whose filters apply, all but the single-tail rules: there is no next round.
+    """
+    if not config.enabled:
+        return [], []
+    _, foreground = encode(image)
+    found: list[Tail] = []
+    knots: list[Knot] = []
+    settings = tails.model_copy(update={"min_score": config.min_score, "prompts": "foreground"})
+    for box in leftovers(foreground.tail > tails.probability, head_length):
+        x0, y0, x1, y1 = box
+        picture = enlarge_and_bold(image[y0:y1, x0:x1], config.enlarge, config.bold_hl * head_length)
+        one = one_round(
+            picture, encode(picture), "knots", head_length * config.enlarge, settings, keep_rest=True
+        )
+        knots.append(Knot(box, picture, one))
+        found += [_scaled_back(tail, box, config.enlarge, image.shape[:2]) for tail in one.found]
+    return found, knots
+
+
+def leftovers(mask: BoolArray, head_length: float) -> list[Box]:
+    """Boxes around what is left, with a margin; boxes that touch become one."""
+    margin = round(_MARGIN_HL * head_length)
+    labels, count = ndimage.label(mask, np.ones((3, 3), int))
+    areas = np.bincount(labels.ravel())
+    canvas = np.zeros(mask.shape, bool)
+    for label, where in enumerate(ndimage.find_objects(labels), 1):
+        if where is not None and areas[label] >= 0.02 * head_length**2:
+            rows, cols = where
+            canvas[
+                max(rows.start - margin, 0) : rows.stop + margin,
+                max(cols.start - margin, 0) : cols.stop + margin,
+            ] = True
+    boxes = []
+    for rows, cols in ndimage.find_objects(ndimage.label(canvas)[0]):
+        boxes.append((cols.start, rows.start, cols.stop, rows.stop))
+    return boxes
+
+
+def enlarge_and_bold(crop: UInt8Array, enlarge: float, bold: float) -> UInt8Array:
+    """A larger picture with thicker dark lines; `bold` is in the crop's pixels, on each side."""
+    large = cv2.resize(crop, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC)
+    reach = round(bold * enlarge)
+    if reach < 1:
+        return large
+    return cv2.erode(large, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+
+
+def _scaled_back(tail: Tail, box: Box, enlarge: float, shape: tuple[int, int]) -> Tail:
+    line = (tail.centreline + 0.5) / enlarge - 0.5 + np.array(box[:2], float)
+    width = tail.width / enlarge
+    return replace(tail, centreline=line, width=width, region=paint_polyline(line, width, shape))

@@ -1,0 +1,173 @@
+"""Every stage in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cascade.config import CS3Config
+from cascade.errors import ImageError
+from cascade.heads import HeadRound, find_heads, grown
+from cascade.instances import assemble, usable_maps
+from cascade.knots import Knot, untie
+from cascade.matching import Pair, match
+from cascade.preprocess import foreground as whitened_foreground
+from cascade.preprocess import normalise
+from cascade.sam.protocol import DenseMaps, Encoding, PromptableModel
+from cascade.tails import TailRound, find_tails, understood
+from cascade.types import Head, Result, Tail, UInt8Array
+
+ENOUGH_HEADS = 3
+_RESCALE = 1.15
+
+
+@dataclass(eq=False)
+class Trace:
+    """What every stage saw and decided, for `cs3 explain`; filled when it is handed to `segment`."""
+
+    normalised: UInt8Array | None = None
+    foreground: DenseMaps | None = None
+    head_rounds: list[HeadRound] = field(default_factory=list)
+    tail_rounds: list[TailRound] = field(default_factory=list)
+    knots: list[Knot] = field(default_factory=list)
+    heads: list[Head] = field(default_factory=list)
+    tails: list[Tail] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+
+
+def segment(
+    image: UInt8Array | str | Path,
+    *,
+    model: PromptableModel | None = None,
+    config: CS3Config | None = None,
+    pixel_size: float | None = None,
+    trace: Trace | None = None,
+) -> Result:
+    """Find every sperm of a stained smear.
+
+    Args:
+        image: `(height, width, 3)` RGB uint8, or the path of an image file with one page.
+        model: from `load_model`; None loads `tiny` on the best device.
+        config: None is the default configuration.
+        pixel_size: µm a pixel, where known.
+        trace: takes what every stage saw.
+
+    Raises:
+        ImageError: not an image, or an array of another form.
+        ModelError: the model cannot be loaded.
+    """
+    pixels, pixel_size = _pixels(image, pixel_size)
+    config = config or CS3Config()
+    model = model or _default_model()
+    trace = trace if trace is not None else Trace()
+    clock = _Clock()
+    shape = pixels.shape[:2]
+
+    with clock("preprocess"):
+        normalised = normalise(pixels)
+    head_length, source = fallback_head_length(shape, config)
+
+    def encode(picture: UInt8Array) -> tuple[Encoding, DenseMaps]:
+        encoding = model.encode(picture, head_length)
+        if encoding.dense is None or config.preprocess.foreground == "whitening":
+            return encoding, whitened_foreground(picture, head_length)
+        return encoding, encoding.dense
+
+    with clock("heads"):
+        first = encode(normalised)
+        heads, head_rounds = find_heads(normalised, first, encode, head_length, config.heads)
+        if len(heads) >= ENOUGH_HEADS:
+            assumed, source = head_length, "measured"
+            head_length = median_length(heads, shape)
+            if max(assumed / head_length, head_length / assumed) > _RESCALE:
+                first = encode(normalised)
+                heads, head_rounds = find_heads(normalised, first, encode, head_length, config.heads)
+                head_length = median_length(heads, shape) if len(heads) >= ENOUGH_HEADS else head_length
+    foreground = first[1]
+
+    with clock("tails"):
+        covered = np.zeros(shape, bool)
+        for head in heads:
+            covered |= head.region.full(shape)
+        tails, tail_rounds, left = find_tails(
+            normalised, grown(covered, 0.04 * head_length), encode, head_length, config.tails
+        )
+    with clock("knots"):
+        more, knots = untie(left, encode, head_length, config.knots, config.tails)
+        tails = tails + more
+    with clock("matching"):
+        pairs = match(heads, tails, head_length, config.matching, usable_maps(foreground))
+    with clock("instances"):
+        sperm = assemble(heads, tails, pairs, head_length, shape, config.instances)
+
+    trace.normalised, trace.foreground = normalised, foreground
+    trace.head_rounds, trace.tail_rounds, trace.knots = head_rounds, tail_rounds, knots
+    trace.heads, trace.tails, trace.pairs = heads, tails, pairs
+    return Result(
+        shape=shape,
+        sperm=sperm,
+        head_length=head_length,
+        head_length_source=source,
+        pixel_size=pixel_size,
+        seconds=clock.seconds,
+        model=model.name,
+        model_sha256=model.sha256,
+    )
+
+
+def fallback_head_length(shape: tuple[int, int], config: CS3Config) -> tuple[float, str]:
+    """Head length in pixels while fewer than three heads are known, and where it comes from."""
+    if config.preprocess.head_length_px is not None:
+        return config.preprocess.head_length_px, "configuration"
+    return 36 * shape[1] / 720, "image width"
+
+
+def median_length(heads: list[Head], shape: tuple[int, int]) -> float:
+    """Median long axis; heads cut by the border count only where there are too few others."""
+    inner = [h.length for h in heads if _inside(h, shape)]
+    return float(np.median(inner if len(inner) >= ENOUGH_HEADS else [h.length for h in heads]))
+
+
+def _inside(head: Head, shape: tuple[int, int]) -> bool:
+    x0, y0, x1, y1 = head.region.box
+    return x0 > 0 and y0 > 0 and x1 < shape[1] and y1 < shape[0]
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - began, 4)
+
+
+def _pixels(image: UInt8Array | str | Path, pixel_size: float | None) -> tuple[UInt8Array, float | None]:
+    if isinstance(image, np.ndarray):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ImageError(
+                f"expected a (height, width, 3) RGB uint8 array, found {image.dtype} {image.shape}; "
+                "convert it, or hand over the path of the image file."
+            )
+        return image, pixel_size
+    from cascade.images import read_images  # noqa: PLC0415  reading files needs libraries that arrays do not
+
+    pages = list(read_images(Path(image)))
+    if len(pages) != 1:
+        raise ImageError(f"{image}: has {len(pages)} pages; segment each page's array, or use `cs3 segment`.")
+    return pages[0].pixels, pixel_size or pages[0].pixel_size
+
+
+def _default_model() -> PromptableModel:
+    from cascade.sam.registry import load_model  # noqa: PLC0415  torch is loaded only where a model is
+
+    return load_model()

@@ -1,0 +1,255 @@
+"""S2…Sn, the cascade: single tails, round by round, each on an image from which the tails already understood are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage
+
+from cascade.config import TailsConfig
+from cascade.geometry import angle_between, paint_polyline, polyline_length, smooth_polyline
+from cascade.preprocess import paint_white
+from cascade.prompts import as_prompts, grid, points_along
+from cascade.sam.protocol import DenseMaps, Encoding, Masks
+from cascade.skeleton import Skeleton, trace
+from cascade.tracing import Tracer, Walk, branch_affinity
+from cascade.types import BoolArray, FloatArray, Region, Tail, UInt8Array
+
+Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
+_CHUNK = 64
+_DUPLICATE_SHARE = 0.6
+_WIDTH_HL = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Rejected:
+    """A candidate that is not a single tail, and why."""
+
+    points: FloatArray
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class TailRound:
+    """What one round saw, asked and kept, for `cs3 explain`."""
+
+    name: str
+    foreground: BoolArray
+    skeleton: Skeleton
+    prompts: list[FloatArray]
+    found: list[Tail]
+    rejected: list[Rejected] = field(default_factory=list)
+    decoded: int = 0
+
+
+def find_tails(
+    image: UInt8Array,
+    heads: BoolArray,
+    encode: Encode,
+    head_length: float,
+    config: TailsConfig,
+) -> tuple[list[Tail], list[TailRound], UInt8Array]:
+    """Find single tails until a round adds nothing.
+
+    Args:
+        image: `(height, width, 3)` normalised RGB.
+        heads: `(height, width)` pixels of the heads found, to be painted white.
+        encode: encodes an image; returns the encoding and its foreground.
+        head_length: pixels.
+        config: of this stage.
+
+    Returns:
+        The tails, what each round did, and the image with everything understood painted white.
+    """
+    left = paint_white(image, heads)
+    tails: list[Tail] = []
+    rounds: list[TailRound] = []
+    for number in range(config.rounds):
+        one = one_round(left, encode(left), f"S{number + 2}", head_length, config)
+        rounds.append(one)
+        tails += one.found
+        if not one.found:
+            break
+        left = paint_white(left, understood(one.found, left.shape[:2], head_length))
+        if not one.rejected:
+            break
+    return tails, rounds, left
+
+
+def understood(tails: list[Tail], shape: tuple[int, int], head_length: float) -> BoolArray:
+    """The pixels to paint over once tails are known: their full visible width."""
+    gone = np.zeros(shape, bool)
+    for tail in tails:
+        gone |= paint_polyline(tail.centreline, 1.6 * _WIDTH_HL * head_length, shape).full(shape)
+    return gone
+
+
+def one_round(
+    image: UInt8Array,
+    encoded: tuple[Encoding, DenseMaps],
+    name: str,
+    head_length: float,
+    config: TailsConfig,
+    keep_rest: bool = False,
+) -> TailRound:
+    """Ask about every branch of what is left, and keep the candidates that are single tails.
+
+    Args:
+        image: what is left, for its size.
+        encoded: encoding and foreground of `image`.
+        name: of the round.
+        head_length: pixels.
+        config: of this stage.
+        keep_rest: keep every candidate of sufficient score, single or not: the last round has no next.
+    """
+    encoding, foreground = encoded
+    shape = image.shape[:2]
+    line_pixels = _without_specks(foreground.tail > config.probability, head_length)
+    skeleton = trace(line_pixels, config.spur_hl * head_length)
+    objects, masks_asked = _objects(skeleton, shape, head_length, config)
+    affinity, quality = _ask(encoding, skeleton, objects, masks_asked)
+    tracer = Tracer(
+        skeleton, foreground, head_length, affinity, config.gap_hl * head_length, config.use_direction
+    )
+    found: list[Tail] = []
+    rejected: list[Rejected] = []
+    used: frozenset[int] = frozenset()
+    seeds = {i for i in range(len(skeleton.branches)) if not tracer.connectors[i]}
+    walks = {seed: tracer.grow(seed, used, config.min_link) for seed in seeds}
+    while walks:
+        scores = {seed: _score(walk, tracer, quality, foreground) for seed, walk in walks.items()}
+        seed = max(walks, key=lambda s: (scores[s] * polyline_length(walks[s].points), -s))
+        walk, score = walks.pop(seed), scores[seed]
+        reason = _why_not(walk, score, tracer, config, keep_rest)
+        if reason:
+            rejected.append(Rejected(walk.points, reason))
+            continue
+        found.append(_tail(walk, score, name, head_length, shape))
+        used |= {b for b in walk.branches if not tracer.connectors[b]}
+        walks = {
+            s: (tracer.grow(s, used, config.min_link) if w.branches & walk.branches else w)
+            for s, w in walks.items()
+            if s not in used
+        }
+    return TailRound(name, line_pixels, skeleton, objects, found, rejected, len(objects))
+
+
+def _without_specks(mask: BoolArray, head_length: float) -> BoolArray:
+    labels, count = ndimage.label(mask, np.ones((3, 3), int))
+    if not count:
+        return mask
+    large = np.bincount(labels.ravel()) >= 0.02 * head_length**2
+    large[0] = False
+    return np.asarray(large[labels])
+
+
+def _objects(
+    skeleton: Skeleton, shape: tuple[int, int], head_length: float, config: TailsConfig
+) -> tuple[list[FloatArray], list[int]]:
+    """What to prompt, and which branch each prompt lies on (-1: to be told by its mask)."""
+    if config.prompts == "grid":
+        points = grid(shape, config.grid_side)
+        return [point[None] for point in points], [-1] * len(points)
+    long = [i for i, b in enumerate(skeleton.branches) if b.length >= config.spur_hl * head_length]
+    return [points_along(skeleton.branches[i].points, config.spacing_hl * head_length) for i in long], long
+
+
+def _ask(
+    encoding: Encoding, skeleton: Skeleton, objects: list[FloatArray], on: list[int]
+) -> tuple[FloatArray, FloatArray]:
+    """Affinity of branches and quality of their masks, decoded in chunks so that memory stays flat."""
+    rows, scores = [np.zeros((0, len(skeleton.branches)))], [np.zeros(0)]
+    if skeleton.branches:
+        for start in range(0, len(objects), _CHUNK):
+            masks = encoding.decode(as_prompts(objects[start : start + _CHUNK]), "tail")
+            row, score = _coverage(masks, skeleton)
+            rows.append(row)
+            scores.append(score)
+    coverage, quality = np.concatenate(rows), np.concatenate(scores)
+    seeds = np.array(on, int) if len(coverage) else np.zeros(0, int)
+    unknown = seeds < 0
+    if unknown.any():
+        lengths = np.array([b.length for b in skeleton.branches])
+        best = np.argmax(coverage * lengths, axis=1)
+        sure = coverage[np.arange(len(coverage)), best] > 0.5
+        seeds = np.where(unknown, np.where(sure, best, -1), seeds)
+    return branch_affinity(skeleton, seeds, coverage, quality)
+
+
+def _coverage(masks: Masks, skeleton: Skeleton) -> tuple[FloatArray, FloatArray]:
+    """How much of each branch each mask covers, `(prompts, branches)`, and the masks' scores.
+
+    SAM says which tail, the skeleton says where it runs: a mask is read along the branches.
+    """
+    height, width = masks.logits.shape[-2:]
+    points = [branch.points[::2] for branch in skeleton.branches]
+    starts = np.cumsum([0, *(len(p) for p in points[:-1])])
+    cells = np.floor((np.concatenate(points) + 0.5) * masks.scale).astype(int)
+    flat = np.clip(cells[:, 1], 0, height - 1) * width + np.clip(cells[:, 0], 0, width - 1)
+    logits = masks.logits.reshape(*masks.logits.shape[:2], -1)
+    inside = 1 / (1 + np.exp(-np.clip(logits[..., flat], -30, 30)))
+    means = np.add.reduceat(inside, starts, axis=-1) / np.diff([*starts, len(flat)])
+    best = np.argmax(masks.scores, axis=1)
+    each = np.arange(len(masks))
+    return means[each, best], masks.scores[each, best]
+
+
+def _score(walk: Walk, tracer: Tracer, quality: FloatArray, foreground: DenseMaps) -> float:
+    """0–1: certainty of foreground, of the links, and of the model's own masks."""
+    x, y = walk.points.round().astype(int).T
+    seen = float(foreground.tail[y, x].mean())
+    links = float(np.prod(walk.links)) ** 0.5 if walk.links else 1.0
+    steps = [b for b, _ in walk.steps if not np.isnan(quality[b])]
+    if not steps:
+        return seen * links
+    weights = tracer.lengths[steps]
+    model = float((quality[steps] * weights).sum() / weights.sum())
+    return seen * links * (0.5 + 0.5 * model)
+
+
+def _why_not(walk: Walk, score: float, tracer: Tracer, config: TailsConfig, keep_rest: bool) -> str:
+    """Why a candidate is no single tail; empty when it is one."""
+    unit = tracer.head_length
+    length = polyline_length(walk.points)
+    if length < config.min_length_hl * unit:
+        return f"length {length / unit:.2f} < {config.min_length_hl:.2f} head lengths"
+    if score < config.min_score:
+        return f"score {score:.2f} < {config.min_score:.2f}"
+    if keep_rest:
+        return ""
+    line = smooth_polyline(walk.points, 0.1 * unit, 0.15 * unit)
+    bend = sharpest_bend(line, max(1, round(4)))
+    if bend < config.min_bend_deg:
+        return f"bend of {bend:.0f}° < {config.min_bend_deg:.0f}°"
+    for branch, end in ((walk.steps[-1][0], 1 - walk.steps[-1][1]), walk.steps[0]):
+        rival = _open_rival(tracer, (branch, end), walk)
+        if rival:
+            return rival
+    return ""
+
+
+def _open_rival(tracer: Tracer, end: tuple[int, int], walk: Walk) -> str:
+    """An end that lies on a junction is no end: more than two ends meet there."""
+    if tracer.skeleton.is_free(*end):
+        return ""
+    others = [link for link in tracer.links(end) if link.to[0] not in walk.branches]
+    return "an end lies on a junction" if others else ""
+
+
+def sharpest_bend(line: FloatArray, reach: int) -> float:
+    """Smallest inner angle of a polyline in degrees (180: straight), measured `reach` points to each side."""
+    if len(line) < 2 * reach + 1:
+        return 180.0
+    before, here, after = line[: -2 * reach], line[reach:-reach], line[2 * reach :]
+    return min(
+        (angle_between(a - b, c - b) for a, b, c in zip(before, here, after, strict=True)), default=180.0
+    )
+
+
+def _tail(walk: Walk, score: float, name: str, head_length: float, shape: tuple[int, int]) -> Tail:
+    line = smooth_polyline(walk.points, 0.05 * head_length, 0.08 * head_length)
+    width = _WIDTH_HL * head_length
+    region: Region = paint_polyline(line, width, shape)
+    return Tail(region, score, line, width, name)

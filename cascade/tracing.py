@@ -1,0 +1,278 @@
+"""Which way a tail goes on where lines meet, and where it stops.
+
+A tail is a walk along a skeleton's branches. At each end of the walk the ways on are the other branches at the junction, those beyond a
+short connecting branch, and those across a gap; each is judged by four witnesses: how straight it is, whether the model's mask of
+this tail covers it, whether the direction towards the head runs on, and how wide the gap is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.geometry import tangent_at
+from cascade.sam.protocol import DenseMaps
+from cascade.skeleton import Skeleton
+from cascade.types import BoolArray, FloatArray
+
+End = tuple[int, int]
+"""Branch index, and 0 for its first or 1 for its last point."""
+
+_STRAIGHT, _AFFINITY, _FLOW, _GAP, _FILLED, _BIAS = 4.5, 3.0, 1.5, -2.0, 1.5, -2.5
+"""Weights of the witnesses in the log-odds of going on; straight and nothing else known gives 0.88."""
+_CONNECTOR_HL = 0.45
+"""Branches between two junctions shorter than this are where lines lie on each other: both may walk over them."""
+_DEPTH = 3
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way on: `via` are connecting branches walked over, each with the end it is entered by."""
+
+    to: End
+    via: tuple[End, ...]
+    odds: float
+
+    @property
+    def score(self) -> float:
+        """0–1."""
+        return 1 / (1 + math.exp(-self.odds))
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A chain of branches, each with the end it is entered by, and the scores of the links between."""
+
+    steps: tuple[End, ...]
+    links: tuple[float, ...]
+    points: FloatArray
+
+    @property
+    def branches(self) -> frozenset[int]:
+        """The branches walked."""
+        return frozenset(branch for branch, _ in self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Tracer:
+    """A skeleton with what is known of its branches.
+
+    Attributes:
+        skeleton: of what is left of the foreground.
+        foreground: for direction and for the evidence in gaps.
+        head_length: pixels.
+        affinity: `(n, n)` 0–1: how much of branch `j` the mask prompted on branch `i` covers; NaN where not asked.
+        gap: longest gap bridged, pixels.
+        use_direction: whether the direction map is a witness.
+    """
+
+    skeleton: Skeleton
+    foreground: DenseMaps
+    head_length: float
+    affinity: FloatArray
+    gap: float
+    use_direction: bool = True
+    _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def lengths(self) -> FloatArray:
+        """Length of every branch, pixels."""
+        return np.array([branch.length for branch in self.skeleton.branches])
+
+    @cached_property
+    def connectors(self) -> BoolArray:
+        """Short branches between two junctions."""
+        return np.array(
+            [
+                self.lengths[i] < _CONNECTOR_HL * self.head_length
+                and not self.skeleton.is_free(i, 0)
+                and not self.skeleton.is_free(i, 1)
+                for i in range(len(self.skeleton.branches))
+            ],
+            dtype=bool,
+        )
+
+    @cached_property
+    def tangents(self) -> FloatArray:
+        """`(n, 2, 2)`: unit vector out of each end of each branch."""
+        out = np.zeros((len(self.skeleton.branches), 2, 2))
+        for i, branch in enumerate(self.skeleton.branches):
+            skip = min(0.06 * self.head_length, 0.2 * branch.length)
+            for end in (0, 1):
+                out[i, end] = tangent_at(branch.from_end(end), 0.4 * self.head_length, skip)
+        return out
+
+    @cached_property
+    def flow(self) -> FloatArray:
+        """`(n,)` -1–1: how steadily the direction towards the head runs from the first point to the last."""
+        out = np.zeros(len(self.skeleton.branches))
+        for i, branch in enumerate(self.skeleton.branches):
+            if len(branch.points) < 4:
+                continue
+            step = np.gradient(branch.points, axis=0)
+            step /= np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-6)
+            x, y = branch.points.round().astype(int).T
+            out[i] = float((self.foreground.direction[y, x] * step).sum(1).mean())
+        return out
+
+    @cached_property
+    def _ends(self) -> tuple[list[End], FloatArray]:
+        ends = [
+            (i, end)
+            for i in range(len(self.skeleton.branches))
+            for end in (0, 1)
+            if self.skeleton.is_free(i, end)
+        ]
+        places = [self._place(end) for end in ends]
+        return ends, np.array(places, float).reshape(-1, 2)
+
+    def _place(self, end: End) -> FloatArray:
+        points: FloatArray = self.skeleton.branches[end[0]].points[-end[1]]
+        return points
+
+    def links(self, end: End) -> tuple[Link, ...]:
+        """The ways on from an end, best first."""
+        if end not in self._links:
+            found = [*self._across_junction(end, end, (), _DEPTH), *self._across_gap(end)]
+            best: dict[End, Link] = {}
+            for link in found:
+                if link.to not in best or link.odds > best[link.to].odds:
+                    best[link.to] = link
+            self._links[end] = tuple(sorted(best.values(), key=lambda link: -link.odds))
+        return self._links[end]
+
+    def _across_junction(self, start: End, at: End, via: tuple[End, ...], depth: int) -> list[Link]:
+        out: list[Link] = []
+        node = self.skeleton.branches[at[0]].nodes[at[1]]
+        walked = {start[0], *(branch for branch, _ in via)}
+        for branch, end in self.skeleton.at_node[node]:
+            if branch in walked:
+                continue
+            if self.connectors[branch]:
+                if depth > 1:
+                    out += self._across_junction(start, (branch, 1 - end), (*via, (branch, end)), depth - 1)
+                # A connector may also be where this tail ends.
+                out.append(Link((branch, end), via, self._odds(start, (branch, end), via) - 1.0))
+            else:
+                out.append(Link((branch, end), via, self._odds(start, (branch, end), via)))
+        return out
+
+    def _across_gap(self, end: End) -> list[Link]:
+        if not self.skeleton.is_free(*end):
+            return []
+        ends, places = self._ends
+        if not len(ends):
+            return []
+        distance = np.linalg.norm(places - self._place(end), axis=1)
+        near = np.flatnonzero(distance <= self.gap)
+        return [Link(ends[k], (), self._odds(end, ends[k], ())) for k in near if ends[k][0] != end[0]]
+
+    def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
+        out_of, into = self.tangents[start], -self.tangents[to]
+        step = self._place(to) - self._place(start)
+        gap = float(np.linalg.norm(step))
+        straight = [float(out_of @ into)]
+        if gap > 0.12 * self.head_length:
+            straight += [float(out_of @ step) / gap, float(step @ into) / gap]
+        odds = _BIAS + _STRAIGHT * (sum(straight) / len(straight))
+        covered = [
+            a for a in (self.affinity[start[0], to[0]], self.affinity[to[0], start[0]]) if not math.isnan(a)
+        ]
+        if covered:
+            odds += _AFFINITY * (2 * sum(covered) / len(covered) - 1)
+        if self.use_direction:
+            leaving = self.flow[start[0]] * (1 if start[1] == 1 else -1)
+            entering = self.flow[to[0]] * (1 if to[1] == 0 else -1)
+            odds += _FLOW * leaving * entering
+        joined = (
+            self.skeleton.branches[start[0]].nodes[start[1]] == self.skeleton.branches[to[0]].nodes[to[1]]
+        )
+        if not via and not joined:
+            odds += _GAP * gap / self.head_length + _FILLED * self._filled(start, to)
+        return odds
+
+    def _filled(self, start: End, to: End) -> float:
+        """Mean probability of flagellum along a gap."""
+        a, b = self._place(start), self._place(to)
+        steps = max(2, round(float(np.hypot(*(b - a)))))
+        x, y = np.round(np.linspace(a, b, steps)).astype(int).T
+        return float(self.foreground.tail[y, x].mean())
+
+    def grow(self, seed: int, used: frozenset[int], min_link: float) -> Walk:
+        """The walk through a branch, continued at both ends as far as it is sure of the way.
+
+        Args:
+            seed: branch to start from.
+            used: branches that belong to other tails; only connectors among them may be walked over.
+            min_link: a link's least score.
+        """
+        ahead, ahead_scores = self._extend((seed, 1), {seed}, used, min_link)
+        taken = {seed, *(branch for branch, _ in ahead)}
+        behind, behind_scores = self._extend((seed, 0), taken, used, min_link)
+        back = [(branch, 1 - end) for branch, end in reversed(behind)]
+        steps = (*back, (seed, 0), *ahead)
+        scores = (*reversed(behind_scores), *ahead_scores)
+        points = np.concatenate([self.skeleton.branches[b].from_end(end) for b, end in steps])
+        return Walk(steps, scores, points)
+
+    def _extend(
+        self, end: End, taken: set[int], used: frozenset[int], min_link: float
+    ) -> tuple[list[End], list[float]]:
+        taken = set(taken)
+        steps: list[End] = []
+        scores: list[float] = []
+        while True:
+            link = next(
+                (
+                    link
+                    for link in self.links(end)
+                    if link.to[0] not in taken
+                    and link.to[0] not in used
+                    and not any(branch in taken for branch, _ in link.via)
+                ),
+                None,
+            )
+            if link is None or link.score < min_link:
+                return steps, scores
+            steps += [*link.via, link.to]
+            scores.append(link.score * self._margin(end, link))
+            taken |= {link.to[0], *(branch for branch, _ in link.via)}
+            end = (link.to[0], 1 - link.to[1])
+
+    def _margin(self, end: End, chosen: Link) -> float:
+        """1 when nobody else has a claim on where a link leads, less when another end fits it better."""
+        rivals = [link.odds for link in self.links(chosen.to) if link.to != end and link.odds > chosen.odds]
+        return 1.0 if not rivals else 1 / (1 + math.exp(max(rivals) - chosen.odds))
+
+
+def branch_affinity(
+    skeleton: Skeleton, seeds: NDArray[np.int_], coverage: FloatArray, scores: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Collect what prompts say of branches.
+
+    Args:
+        skeleton: `n` branches.
+        seeds: `(prompts,)` the branch that each prompt lies on, -1 for none.
+        coverage: `(prompts, n)` how much of each branch the prompt's mask covers.
+        scores: `(prompts,)` predicted IoU.
+
+    Returns:
+        `(n, n)` affinity and `(n,)` score of each branch's own prompts, weighted by score; NaN where none was asked.
+    """
+    count = len(skeleton.branches)
+    weight = np.zeros(count)
+    affinity, quality = np.zeros((count, count)), np.zeros(count)
+    for seed, row, score in zip(seeds, coverage, scores, strict=True):
+        if seed >= 0:
+            trust = max(float(score), 1e-3)
+            weight[seed] += trust
+            affinity[seed] += trust * row
+            quality[seed] += trust * score
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return affinity / np.where(weight > 0, weight, np.nan)[:, None], quality / np.where(
+            weight > 0, weight, np.nan
+        )
