@@ -82,7 +82,7 @@ def _lens(light: NDArray[np.float32], rng: np.random.Generator, unit: float) -> 
     if rng.random() < 0.6:
         height, width = light.shape[:2]
         for channel in (0, 2):
-            shift = rng.normal(0, 0.008 * unit, 2)
+            shift = rng.normal(0, 0.011 * unit, 2)
             matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
             moved = cv2.warpAffine(
                 light[..., channel],

@@ -1,7 +1,7 @@
 """Flagella: from a centreline to stain and truth.
 
 A flagellum is hardly wider than the microscope resolves, so its cross-section is nearly a Gaussian. Experts
-draw its edge near half of the contrast; on their outlines that is about 1.5 times the cross-section's scale.
+draw its edge near half of the contrast; on their outlines that is about 1.45 times the cross-section's scale.
 Every pixel near the line finds its nearest sample through a labelled distance transform, which gives both the
 distance and the position along the line exactly and cheaply.
 """
@@ -19,7 +19,7 @@ from cascade.synthesis.scene import SceneSperm
 from cascade.synthesis.slide import Slide
 from cascade.types import FloatArray, Region
 
-EDGE = 1.5
+EDGE = 1.45
 """Half-width of the truth in units of the cross-section's scale."""
 FLATNESS = 2.3
 """Exponent of the cross-section; 2 is a Gaussian, the measured mean profile is a little flatter on top."""

@@ -66,11 +66,12 @@ def draw_head(slide: Slide, one: SceneSperm, shape: HeadShape) -> HeadTruth:
 def _stain(slide: Slide, frame: _Frame, one: SceneSperm, boundary: FloatArray, holes: FloatArray) -> None:
     """Dye of nucleus and acrosome, fading into each other, the acrosome paling towards its tip.
 
-    Experts outline a head up to 0.03 head lengths outside its darkest edge, hence the inset.
+    Experts outline a head up to 0.03 head lengths outside its darkest edge, hence the inset; and the
+    acrosome from where the nucleus begins to fade, hence the shift of the blend.
     """
     rng, u, radius = slide.rng, frame.u, frame.radius
     soft = max(0.6, float(np.hypot(rng.uniform(0.012, 0.03) * slide.unit, one.defocus)))
-    blend = step(u - boundary, 1.7 * rng.uniform(0.04, 0.3))
+    blend = step(u - boundary - rng.uniform(0, 0.3), 1.7 * rng.uniform(0.04, 0.3))
     thick = 0.8 + 0.2 * np.sqrt(np.clip(1 - radius**2, 0, 1))
     thick = thick + rng.uniform(-0.05, 0.2) * np.exp(-((1 - radius) ** 2) / 0.01)
     thick = thick * (1 + rng.normal(0, 0.12) * u + rng.normal(0, 0.08) * frame.v)

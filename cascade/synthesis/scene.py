@@ -139,7 +139,7 @@ def sample_scene(
 def _sample_field(rng: np.random.Generator) -> FieldStyle:
     return FieldStyle(
         curves=sample_style(rng),
-        width=0.036 * float(np.clip(np.exp(rng.normal(-0.03, 0.14)), 0.7, 1.35)),
+        width=0.039 * float(np.clip(np.exp(rng.normal(-0.03, 0.14)), 0.7, 1.35)),
         midpiece_width=float(rng.choice([0.15, 0.5], p=[0.75, 0.25]) * rng.uniform(0, 2)),
         roughness=float(rng.uniform(0, 1)),
     )
@@ -191,7 +191,7 @@ def _sample_sperm(
         line = coil_around(rng, centre, neck, float(direction), length)
     else:
         line = trace(rng, neck, float(direction), length, style.curves)
-    line = roughen(rng, line, 0.012 * style.roughness)
+    line = roughen(rng, line, 0.007 * style.roughness)
     strength, sigma, midpiece = _along(rng, len(line), style)
     return SceneSperm(
         sperm_id=sperm_id,
@@ -209,9 +209,13 @@ def _sample_sperm(
 
 
 def _sample_head(rng: np.random.Generator) -> HeadShape:
-    """Sizes after outlines of real smears: long axis 0.81–1.2, short 0.48–0.76 of the median long axis."""
-    length = float(np.clip(rng.normal(1.0, 0.11), 0.65, 1.4))
-    ratio = float(np.clip(rng.normal(0.605, 0.06), 0.38, 0.95))
+    """Sizes after outlines of real smears; every twentieth head is misshapen."""
+    length = float(np.clip(rng.normal(1.0, 0.1), 0.65, 1.4))
+    ratio = float(np.clip(rng.normal(0.605, 0.055), 0.38, 0.95))
+    wobble = np.array([rng.normal(0, 0.025, 3) / [1, 1.5, 2], rng.uniform(0, 2 * np.pi, 3)])
+    if rng.random() < 0.05:
+        length, ratio = length * float(rng.uniform(0.6, 1.15)), float(rng.uniform(0.35, 1.0))
+        wobble[0] *= rng.uniform(1, 3.5)
     count = int(rng.choice([0, 1, 2, 3, 4], p=[0.3, 0.27, 0.23, 0.13, 0.07]))
     vacuoles = np.column_stack(
         [rng.uniform(-0.55, 0.85, count), rng.uniform(-0.55, 0.55, count), rng.gamma(3, 0.013, count) + 0.015]
@@ -221,7 +225,7 @@ def _sample_head(rng: np.random.Generator) -> HeadShape:
         width=length * ratio,
         taper=float(np.clip(rng.normal(0.14, 0.12), -0.15, 0.5)),
         squareness=float(rng.uniform(1.9, 2.5)),
-        wobble=np.array([rng.normal(0, 0.025, 3) / [1, 1.5, 2], rng.uniform(0, 2 * np.pi, 3)]),
+        wobble=wobble,
         acrosome=0.0 if rng.random() < 0.07 else float(np.clip(rng.normal(0.52, 0.12), 0.12, 0.8)),
         acrosome_bulge=float(rng.normal(0.0, 0.12)),
         vacuoles=vacuoles,
@@ -246,6 +250,11 @@ def _along(rng: np.random.Generator, samples: int, style: FieldStyle) -> tuple[F
         * (1 - rng.uniform(0.0, 0.2) * rest)
         * (1 + style.midpiece_width * rng.uniform(0.7, 1.3) * mid)
     )
+    if rng.random() < 0.12:
+        out_of_focus = 1 + rng.uniform(0.1, 0.8) * np.exp(
+            -(((at - rng.uniform(0, at[-1])) / rng.uniform(1, 3)) ** 2)
+        )
+        strength, width = strength / out_of_focus, width * out_of_focus
     return strength, style.width * width * _ripple(rng, at, 0.6, 0.05), midpiece
 
 
