@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from cascade import environment
 from cascade.errors import CS3Error, OutputError
@@ -32,10 +32,8 @@ _INNER = ".cs3"
 _NOTE = b"What CS3 needs to go on with this folder (--resume). May be deleted when the run is complete.\n"
 
 
-class Segmenter(Protocol):
-    """Pixels `(h, w, 3)` RGB and µm a pixel (None: unknown) → what is found in them."""
-
-    def __call__(self, pixels: UInt8Array, pixel_size: float | None, /) -> Result: ...
+Segmenter = Callable[[UInt8Array, float | None], Result]
+"""Pixels `(h, w, 3)` RGB and µm a pixel (None: unknown) → what is found in them."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,8 @@ class Entry:
     reused: bool = False
 
 
-class Watcher(Protocol):
-    """Is told how the run goes."""
+class Watcher:
+    """Is told how a run goes. This one does nothing about it."""
 
     def begin(self, name: str) -> None:
         """A picture is taken up."""
@@ -102,19 +100,6 @@ class Watcher(Protocol):
 
     def advance(self) -> None:
         """All pictures of a file are done."""
-
-
-class Unwatched:
-    """A watcher that does nothing."""
-
-    def begin(self, name: str) -> None:
-        """Nothing."""
-
-    def end(self, entry: Entry) -> None:
-        """Nothing."""
-
-    def advance(self) -> None:
-        """Nothing."""
 
 
 def check_out(out: Path, resume: bool) -> None:
@@ -152,7 +137,7 @@ def run(job: Job, watcher: Watcher | None = None) -> list[Entry]:
     check_out(job.out, job.resume)
     write_bytes(job.out / _INNER / "README.txt", _NOTE)
     clear_parts(job.out)
-    batch = _Batch(job, watcher or Unwatched())
+    batch = _Batch(job, watcher or Watcher())
     for path, name in zip(job.inputs, output_names(job.inputs), strict=True):
         batch.take(path, name)
     batch.assemble(began)
@@ -186,7 +171,7 @@ class _Batch:
                     self._take_page(file, page, with_page(name, page))
         except OutputError:
             raise
-        except CS3Error as error:  # of the file itself; those of a page have been dealt with
+        except Exception as error:  # of the file itself; those of a page have been dealt with
             self._watcher.begin(name)
             self._fail(name, error)
         self._watcher.advance()
@@ -203,8 +188,7 @@ class _Batch:
             record = self._records.get(key)
             reused = record is not None
             if record is None:
-                record = self._segment(load)
-                self._records.put(key, record)
+                record = self._records.put(key, self._segment(load))
             self._files.update(name, key, record, lambda: load().pixels)
         except OutputError:
             raise
@@ -223,9 +207,8 @@ class _Batch:
         segmented = time.perf_counter()
         rows = self._job.measure(result)
         measured = time.perf_counter()
-        seconds = {"read": read - began, **result.seconds, "measure": measured - segmented}
-        annotations = coco.annotate("", result).annotations
-        return Record(result, rows, annotations, seconds, measured - began)
+        stages = {"read": read - began, **result.seconds, "measure": measured - segmented}
+        return Record(result, rows, coco.annotate_parts(result), stages, measured - began)
 
     def _fail(self, name: str, error: Exception) -> None:
         if isinstance(error, CS3Error):
@@ -259,8 +242,8 @@ class _Batch:
             record = self._records.get(key)
             if record is None:
                 raise OutputError(
-                    f"{self._job.out / _INNER}: expected to find the results of {name} again, found that they were "
-                    "removed or damaged meanwhile; run the same command with --resume"
+                    f"{self._job.out / _INNER}: expected to find the results of {name} again, found that "
+                    "they were removed or damaged meanwhile; run the same command with --resume"
                 )
             yield name, record
 

@@ -98,6 +98,8 @@ class MatchingConfig(_Stage):
     """λ_dis: from an end of the tail to an end of the head's long axis (paper: 20 px)."""
     max_angle_deg: float = Field(60, gt=0, le=180)
     """λ_angle: between the tail's first part and the head's long axis."""
+    contact_hl: float = Field(0.3, ge=0)
+    """An end this near to a head's outline may be its tail at any angle (bent necks), if nothing fits better."""
     use_direction: bool = True
     """Whether the model's direction map says which end of a tail is its head's."""
 
@@ -137,7 +139,7 @@ class CS3Config(_Stage):
                 use_direction=False,
             ),
             knots=KnotsConfig(enlarge=2),
-            matching=MatchingConfig(max_distance_hl=20 / 36, max_angle_deg=60, use_direction=False),
+            matching=MatchingConfig(max_distance_hl=20 / 36, max_angle_deg=60, contact_hl=0, use_direction=False),
         )
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
 import sys
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -27,18 +26,22 @@ def version() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of CS3, of Python and of the libraries that results may depend on; what is not installed is absent."""
+    """Versions of CS3, of Python and of the libraries that results may depend on, as far as installed."""
     found = {name: _installed(name) for name in _PACKAGES}
     return {"cs3": version(), "python": platform.python_version()} | {n: v for n, v in found.items() if v}
 
 
-def peak_memory() -> int:
-    """The most memory that this process has held so far, bytes."""
+def peak_memory() -> int | None:
+    """The most memory that this process has held so far, bytes; None where the system does not tell."""
     status = Path("/proc/self/status")
     if status.exists():  # the figure below would count the parent's memory before it started this program
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
+    try:
+        import resource  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return None
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used if sys.platform == "darwin" else used * 1024
 

@@ -89,8 +89,8 @@ class ImageFile:
         self.name = path.name
         self._handle = _open(path)
         try:
-            self.sha256 = hashlib.file_digest(self._handle, "sha256").hexdigest()
             with _naming(self.name):
+                self.sha256 = hashlib.file_digest(self._handle, "sha256").hexdigest()
                 self._pages = _pages(self._handle, max_pixels)
         except BaseException:
             self._handle.close()

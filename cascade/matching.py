@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from cascade.config import MatchingConfig
 from cascade.geometry import angle_between, tangent_at
 from cascade.types import FloatArray, Head, Tail
+
+
+_CONTACT = 0.3
+"""Weight of mere contact beside a tail that leaves along the head's axis: bent necks do, and so do tails that pass by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +44,18 @@ def match(
         direction: `(height, width, 2)` towards the head along each flagellum, where the model offers it.
     """
     flows = [flow(tail, direction) if config.use_direction else 0.0 for tail in tails]
+    outlines = [outline(head) for head in heads]
     best: dict[tuple[int, int], Pair] = {}
     for h, head in enumerate(heads):
         for t, tail in enumerate(tails):
             options = [
                 option
                 for reverse in (False, True)
-                for anchor in head.ends
-                if (option := _option(h, t, head, tail, anchor, reverse, flows[t], head_length, config))
+                for option in _options(head, outlines[h], tail, flows[t], reverse, head_length, config)
             ]
             if options:
-                best[h, t] = max(options, key=lambda pair: pair.score)
+                score, anchor, reverse = max(options, key=lambda one: one[0])
+                best[h, t] = Pair(h, t, anchor, score, reverse)
     if not best:
         return []
     gain = np.zeros((len(heads), len(tails)))
@@ -71,28 +77,42 @@ def flow(tail: Tail, direction: FloatArray | None) -> float:
     return -float((direction[y, x] * step).sum(1).mean())
 
 
-def _option(
-    h: int,
-    t: int,
+def outline(head: Head) -> FloatArray:
+    """`(n, 2)` x, y of the pixels on a head's edge."""
+    contours, _ = cv2.findContours(head.region.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
+        return head.ends
+    return np.concatenate([c[:, 0] for c in contours]).astype(float) + (head.region.x0, head.region.y0)
+
+
+def _options(
     head: Head,
+    edge: FloatArray,
     tail: Tail,
-    anchor: FloatArray,
-    reverse: bool,
     towards_first: float,
+    reverse: bool,
     head_length: float,
     config: MatchingConfig,
-) -> Pair | None:
+) -> list[tuple[float, FloatArray, bool]]:
+    """Score, place on the head and order of every way in which one end of the tail fits the head."""
     line = tail.centreline[::-1] if reverse else tail.centreline
+    leaves = tangent_at(line, 0, 0.5 * head_length)
+    towards = 1 + 0.6 * (-towards_first if reverse else towards_first)
     reach = config.max_distance_hl * head_length
-    distance = float(np.hypot(*(line[0] - anchor)))
-    if distance > reach:
-        return None
-    angle = angle_between(anchor - head.centre, tangent_at(line, 0, 0.5 * head_length))
-    if not angle <= config.max_angle_deg:
-        return None
-    towards = -towards_first if reverse else towards_first
-    score = (1 - 0.5 * distance / reach) * (1 - 0.5 * angle / config.max_angle_deg) * (1 + 0.6 * towards)
-    return Pair(h, t, anchor, score, reverse)
+    out = []
+    for anchor in head.ends:
+        distance = float(np.hypot(*(line[0] - anchor)))
+        angle = angle_between(anchor - head.centre, leaves)
+        if distance <= reach and angle <= config.max_angle_deg:
+            fit = (1 - 0.5 * distance / reach) * (1 - 0.5 * angle / config.max_angle_deg)
+            out.append((fit * towards, anchor, reverse))
+    distances = np.hypot(*(edge - line[0]).T)
+    nearest = int(np.argmin(distances))
+    contact = config.contact_hl * head_length
+    if distances[nearest] <= contact:
+        fit = _CONTACT * (1 - 0.5 * float(distances[nearest]) / contact)
+        out.append((fit * towards, edge[nearest], reverse))
+    return out
 
 
 def joined(pair: Pair, tail: Tail) -> Tail:

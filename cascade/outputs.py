@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cascade.exports import geojson, imagej, labels, overlay
-from cascade.exports.atomic import whole_file, write_bytes
+from cascade.exports.atomic import explained, whole_file, write_bytes
 from cascade.records import Record
 from cascade.types import UInt8Array
 
@@ -56,16 +56,21 @@ class PictureFiles:
         """
         for kind, pattern in _NAMES.items():
             path, mark = self._out / pattern.format(name), self._marks / pattern.format(name)
-            fresh = mark.is_file() and mark.read_text() == key and path.is_file()
+            with explained(mark):
+                fresh = mark.is_file() and mark.read_bytes() == key.encode() and path.is_file()
             if kind in self._kinds and not fresh:
-                mark.unlink(missing_ok=True)
+                write_bytes(mark, b"")  # ours, but of no record: a run may be cut off before the next line
                 _write(kind, path, name, record, load)
                 write_bytes(mark, key.encode())
             elif not fresh:
                 _remove(path, mark)
 
     def remove(self, name: str) -> None:
-        """Remove a picture's files: it could not be segmented this time."""
+        """Remove a picture's files: it could not be segmented this time.
+
+        Raises:
+            OutputError: a file cannot be removed.
+        """
         for pattern in _NAMES.values():
             _remove(self._out / pattern.format(name), self._marks / pattern.format(name))
 
@@ -85,6 +90,7 @@ def _write(kind: str, path: Path, name: str, record: Record, load: Callable[[], 
 
 def _remove(path: Path, mark: Path) -> None:
     """Only what a mark says to be ours."""
-    if mark.is_file():
-        path.unlink(missing_ok=True)
-        mark.unlink()
+    with explained(path):
+        if mark.is_file():
+            path.unlink(missing_ok=True)
+            mark.unlink()

@@ -95,7 +95,7 @@ def segment(
         for head in heads:
             covered |= head.region.full(shape)
         tails, tail_rounds, left = find_tails(
-            normalised, grown(covered, 0.04 * head_length), encode, head_length, config.tails
+            normalised, grown(covered, 0.07 * head_length), encode, head_length, config.tails
         )
     with clock("knots"):
         more, knots = untie(left, encode, head_length, config.knots, config.tails)

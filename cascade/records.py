@@ -67,14 +67,18 @@ class RecordStore:
         except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error):
             return None
 
-    def put(self, key: str, record: Record) -> None:
+    def put(self, key: str, record: Record) -> Record:
         """Keep a record.
+
+        Returns:
+            The record as `get` will give it, so that whatever is made from it is the same in a resumed run.
 
         Raises:
             OutputError: the folder cannot be written.
         """
         content = json.dumps(_encode(record)).encode()
         write_bytes(self._path(key), gzip.compress(content, compresslevel=4, mtime=0))
+        return _decode(json.loads(content))
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json.gz"
@@ -84,16 +88,16 @@ def _encode(record: Record) -> dict[str, Any]:
     result = record.result
     return {
         "seconds": record.seconds,
-        "stages": dict(record.stages),
+        "stages": _floats(record.stages),
         "rows": [dict(row) for row in record.rows],
         "annotations": list(record.annotations),
         "result": {
             "shape": result.shape,
             "sperm": [_encode_sperm(sperm) for sperm in result.sperm],
-            "head_length": result.head_length,
+            "head_length": float(result.head_length),
             "head_length_source": result.head_length_source,
             "pixel_size": result.pixel_size,
-            "seconds": dict(result.seconds),
+            "seconds": _floats(result.seconds),
             "model": result.model,
             "model_sha256": result.model_sha256,
         },
@@ -105,6 +109,10 @@ def _decode(values: dict[str, Any]) -> Record:
     sperm = tuple(_decode_sperm(one) for one in result["sperm"])
     restored = Result(**(result | {"shape": tuple(result["shape"]), "sperm": sperm}))
     return Record(restored, values["rows"], values["annotations"], values["stages"], values["seconds"])
+
+
+def _floats(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
 
 
 def _encode_sperm(sperm: Sperm) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from cascade.types import BoolArray, FloatArray
 End = tuple[int, int]
 """Branch index, and 0 for its first or 1 for its last point."""
 
-_STRAIGHT, _AFFINITY, _FLOW, _GAP, _FILLED, _BIAS = 4.5, 3.0, 1.5, -2.0, 1.5, -2.5
-"""Weights of the witnesses in the log-odds of going on; straight and nothing else known gives 0.88."""
+_WEIGHTS = np.array([-2.5, 4.5, 3.0, 1.5, -2.0, 1.5])
+"""Log-odds of going on, by witness (see `Tracer.witnesses`)."""
 _CONNECTOR_HL = 0.45
 """Branches between two junctions shorter than this are where lines lie on each other: both may walk over them."""
 _DEPTH = 3
@@ -171,29 +171,32 @@ class Tracer:
         near = np.flatnonzero(distance <= self.gap)
         return [Link(ends[k], (), self._odds(end, ends[k], ())) for k in near if ends[k][0] != end[0]]
 
-    def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
+    def witnesses(self, start: End, to: End, via: tuple[End, ...]) -> FloatArray:
+        """What speaks for going on from one end to another: `(6,)`.
+
+        1; straightness, the mean cosine of the turns; how far the model's masks of either branch cover the other,
+        -1–1; whether the direction towards the head runs on, -1–1; the gap, head lengths; and how much
+        flagellum is seen in it, 0–1.
+        """
         out_of, into = self.tangents[start], -self.tangents[to]
         step = self._place(to) - self._place(start)
         gap = float(np.linalg.norm(step))
         straight = [float(out_of @ into)]
         if gap > 0.12 * self.head_length:
             straight += [float(out_of @ step) / gap, float(step @ into) / gap]
-        odds = _BIAS + _STRAIGHT * (sum(straight) / len(straight))
-        covered = [
-            a for a in (self.affinity[start[0], to[0]], self.affinity[to[0], start[0]]) if not math.isnan(a)
-        ]
-        if covered:
-            odds += _AFFINITY * (2 * sum(covered) / len(covered) - 1)
-        if self.use_direction:
-            leaving = self.flow[start[0]] * (1 if start[1] == 1 else -1)
-            entering = self.flow[to[0]] * (1 if to[1] == 0 else -1)
-            odds += _FLOW * leaving * entering
-        joined = (
-            self.skeleton.branches[start[0]].nodes[start[1]] == self.skeleton.branches[to[0]].nodes[to[1]]
-        )
-        if not via and not joined:
-            odds += _GAP * gap / self.head_length + _FILLED * self._filled(start, to)
-        return odds
+        covered = [a for a in (self.affinity[start[0], to[0]], self.affinity[to[0], start[0]]) if not math.isnan(a)]
+        mutual = 2 * sum(covered) / len(covered) - 1 if covered else 0.0
+        leaving = self.flow[start[0]] * (1 if start[1] == 1 else -1)
+        entering = self.flow[to[0]] * (1 if to[1] == 0 else -1)
+        runs_on = leaving * entering if self.use_direction else 0.0
+        branches = self.skeleton.branches
+        if via or branches[start[0]].nodes[start[1]] == branches[to[0]].nodes[to[1]]:
+            return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, 0.0, 0.0])
+        filled = self._filled(start, to)
+        return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, gap / self.head_length, filled])
+
+    def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
+        return float(_WEIGHTS @ self.witnesses(start, to, via))
 
     def _filled(self, start: End, to: End) -> float:
         """Mean probability of flagellum along a gap."""

@@ -39,10 +39,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         OutputError: the folder or the file cannot be written.
     """
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}{TEMPORARY}")
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _explained(path):
+        with explained(path):
             yield part
             with part.open("rb") as handle:
                 os.fsync(handle.fileno())
@@ -80,13 +80,14 @@ def clear_parts(folder: Path) -> None:
     Raises:
         OutputError: a leftover cannot be removed.
     """
-    with _explained(folder):
+    with explained(folder):
         for part in folder.rglob(f".*{TEMPORARY}"):
             part.unlink(missing_ok=True)
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError in the block into an OutputError that names the path and says what to do."""
     try:
         yield
     except OSError as error:

@@ -48,23 +48,27 @@ class AnnotatedImage:
 
 
 def annotate(file_name: str, result: Result) -> AnnotatedImage:
+    """One result, ready for the document."""
+    return AnnotatedImage(file_name, result.shape, annotate_parts(result))
+
+
+def annotate_parts(result: Result) -> list[dict[str, Any]]:
     """The annotations of one result: each sperm's head and tail, as far as they have pixels in the image."""
-    annotations = [
+    return [
         encoded | {"sperm_id": sperm.sperm_id, "score": float(sperm.score), "complete": sperm.complete}
         for sperm in result.sperm
         for category, part in ((HEAD, sperm.head), (TAIL, sperm.tail))
         if part is not None and (encoded := _encode(category, part.region, result.shape))
     ]
-    return AnnotatedImage(file_name, result.shape, annotations)
 
 
 def document(images: Iterable[AnnotatedImage]) -> dict[str, Any]:
     """The whole document as a dict, for libraries; `write` does not hold it in memory."""
     images = list(images)
     numbered = [_numbered(image, number) for number, image in enumerate(images, start=1)]
-    annotations = [annotation for _, found in numbered for annotation in found]
+    everything = [annotation for _, found in numbered for annotation in found]
     return _HEADER | {
-        "annotations": [{"id": number} | one for number, one in enumerate(annotations, start=1)],
+        "annotations": [{"id": number} | one for number, one in enumerate(everything, start=1)],
         "images": [entry for entry, _ in numbered],
     }
 
@@ -72,14 +76,14 @@ def document(images: Iterable[AnnotatedImage]) -> dict[str, Any]:
 def write(handle: TextIO, images: Iterable[AnnotatedImage]) -> None:
     """Write the document image by image; only the images' names stay in memory."""
     handle.write(json.dumps(_HEADER)[:-1] + ', "annotations": [')
-    entries, annotations = [], 0
+    entries, written = [], 0
     for number, image in enumerate(images, start=1):
         entry, found = _numbered(image, number)
         entries.append(entry)
         for annotation in found:
-            annotations += 1
-            handle.write("\n" if annotations == 1 else ",\n")
-            handle.write(json.dumps({"id": annotations} | annotation))
+            written += 1
+            handle.write("\n" if written == 1 else ",\n")
+            handle.write(json.dumps({"id": written} | annotation))
     handle.write('\n], "images": [')
     handle.write(",".join("\n" + json.dumps(entry) for entry in entries))
     handle.write("\n]}\n")
