@@ -8,6 +8,7 @@ a run that is cut off, however roughly, goes on where it was.
 from __future__ import annotations
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,10 +107,14 @@ def check_out(out: Path, resume: bool) -> None:
     """Refuse a folder for results that holds something else, before any work is done.
 
     Raises:
-        OutputError: not a folder, not empty without `resume`, or no earlier run in it to resume.
+        OutputError: not a folder or not writable, not empty without `resume`, or no earlier run in it to
+            resume.
     """
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out}: expected a folder for the results, found a file; choose another name")
+    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise OutputError(f"{nearest}: expected a folder for the results, found a file; choose another name")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"{nearest}: expected a writable folder, found one that is not; choose another")
     if not out.exists() or not any(out.iterdir()):
         return
     if not resume:

@@ -59,9 +59,9 @@ class PictureFiles:
             with explained(mark):
                 fresh = mark.is_file() and mark.read_bytes() == key.encode() and path.is_file()
             if kind in self._kinds and not fresh:
-                write_bytes(mark, b"")  # ours, but of no record: a run may be cut off before the next line
+                _mark(mark, "")  # ours, but of no record: a run may be cut off while it writes
                 _write(kind, path, name, record, load)
-                write_bytes(mark, key.encode())
+                _mark(mark, key)
             elif not fresh:
                 _remove(path, mark)
 
@@ -73,6 +73,13 @@ class PictureFiles:
         """
         for pattern in _NAMES.values():
             _remove(self._out / pattern.format(name), self._marks / pattern.format(name))
+
+
+def _mark(mark: Path, key: str) -> None:
+    """Written in place: half a mark only means that the file beside it is written again."""
+    with explained(mark):
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_bytes(key.encode())
 
 
 def _write(kind: str, path: Path, name: str, record: Record, load: Callable[[], UInt8Array]) -> None:
