@@ -182,7 +182,6 @@ def explain(
     configuration = _configuration(config, preset)
     with reported():
         from cascade.explain import explain as explain_image  # noqa: PLC0415
-
         from cascade.images import read_image  # noqa: PLC0415
         from cascade.sam.registry import load_model  # noqa: PLC0415
 
