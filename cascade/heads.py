@@ -26,11 +26,13 @@ class HeadRound:
     """What one round asked and got, for `cs3 explain`.
 
     Attributes:
+        painted: `(height, width)` pixels painted white before this round.
         prompts: `(n, 2)` points asked.
         found: heads kept.
         rejected: regions dropped, with the reason.
     """
 
+    painted: BoolArray
     prompts: FloatArray
     found: list[Head]
     rejected: list[tuple[Region, str]] = field(default_factory=list)
@@ -104,7 +106,7 @@ def _ask(
     else:
         points = blob_centres(blobs, config.apart_hl * head_length)
     if not len(points):
-        return HeadRound(points, [])
+        return HeadRound(painted.copy(), points, [])
     masks = encoding.decode(as_prompts([point[None] for point in points]), "head")
     found: list[Head] = []
     rejected: list[tuple[Region, str]] = []
@@ -114,7 +116,7 @@ def _ask(
             rejected.append((region, reason))
         else:
             found.append(_head(region, score))
-    return HeadRound(points, found, rejected)
+    return HeadRound(painted.copy(), points, found, rejected)
 
 
 def _candidates(masks: Masks, blobs: BoolArray) -> list[tuple[Region, float]]:

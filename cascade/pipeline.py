@@ -34,6 +34,7 @@ class Trace:
     foreground: DenseMaps | None = None
     head_rounds: list[HeadRound] = field(default_factory=list)
     tail_rounds: list[TailRound] = field(default_factory=list)
+    left: UInt8Array | None = None
     knots: list[Knot] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
     tails: list[Tail] = field(default_factory=list)
@@ -106,7 +107,7 @@ def segment(
         sperm = assemble(heads, tails, pairs, head_length, shape, config.instances)
 
     trace.normalised, trace.foreground = normalised, foreground
-    trace.head_rounds, trace.tail_rounds, trace.knots = head_rounds, tail_rounds, knots
+    trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = head_rounds, tail_rounds, left, knots
     trace.heads, trace.tails, trace.pairs = heads, tails, pairs
     return Result(
         shape=shape,

@@ -36,6 +36,7 @@ class TailRound:
     """What one round saw, asked and kept, for `cs3 explain`."""
 
     name: str
+    image: UInt8Array
     foreground: BoolArray
     skeleton: Skeleton
     prompts: list[FloatArray]
@@ -133,7 +134,7 @@ def one_round(
             for s, w in walks.items()
             if s not in used
         }
-    return TailRound(name, line_pixels, skeleton, objects, found, rejected, len(objects))
+    return TailRound(name, image, line_pixels, skeleton, objects, found, rejected, len(objects))
 
 
 def _without_specks(mask: BoolArray, head_length: float) -> BoolArray:
