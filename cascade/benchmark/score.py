@@ -77,7 +77,7 @@ def score_files(
     for path, expert in zip(truths, experts, strict=True):
         _refuse_strangers(predicted, expert, prediction, path)
     known = list(dict.fromkeys(name for expert in experts for name in expert))
-    names = _select(known, images, until, after)
+    names = select_images(known, images=images, until=until, after=after)
     fine = _finest_parts(predicted, names)
     tallies = [_Tally(fine) for _ in experts]
     for name in names:
@@ -109,9 +109,18 @@ def _refuse_strangers(predicted: Annotations, expert: Annotations, prediction: P
             )
 
 
-def _select(
-    names: Sequence[str], images: Collection[str] | None, until: date | None, after: date | None
+def select_images(
+    names: Sequence[str],
+    *,
+    images: Collection[str] | None = None,
+    until: date | None = None,
+    after: date | None = None,
 ) -> list[str]:
+    """The names that pass every filter of `score_files`, in the order given.
+
+    Raises:
+        AnnotationError: `images` holds an unknown name, or a name to filter by holds no date.
+    """
     unknown = sorted(set(images or ()) - set(names))
     if unknown:
         raise AnnotationError(f"expected images that the truth holds, found {unknown[0]!r}; correct the list")
