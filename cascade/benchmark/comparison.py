@@ -1,0 +1,174 @@
+"""Variants of the pipeline on the same images, each scored against experts.
+
+For every variant all images are segmented, the prediction is written as a COCO file, and that file is scored.
+A bad image stops the comparison: figures over different images could not be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from cascade.batch import check_out
+from cascade.benchmark.annotations import read_annotations
+from cascade.benchmark.score import score_files, select_images
+from cascade.benchmark.trials import Trial, TrialStore, Variant, run_trial
+from cascade.environment import versions
+from cascade.errors import AnnotationError, ImageError
+from cascade.exports import coco
+from cascade.exports.atomic import clear_parts, whole_text
+from cascade.images import read_image
+from cascade.sam.protocol import PromptableModel
+
+FORMAT = 1
+_INNER = Path(".cs3") / "trials"
+_COUNTS = ("heads", "tails", "complete", "encodings", "batches", "head_prompts", "tail_prompts")
+
+Watch = Callable[[str, int, int], None]
+"""Is told, after every image, the variant's name, how many images are done, and how many there are in all."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What to compare on, and where to put it.
+
+    Attributes:
+        truths: COCO files, one an expert.
+        images: file name in the truths → image file.
+        out: folder for the results.
+        model: the promptable model of all variants.
+        device: what it runs on, in words.
+        resume: go on with what an earlier comparison left in `out`.
+    """
+
+    truths: Sequence[Path]
+    images: Mapping[str, Path]
+    out: Path
+    model: PromptableModel
+    device: str
+    resume: bool = False
+
+
+def find_images(
+    truths: Sequence[Path],
+    folder: Path,
+    *,
+    until: date | None = None,
+    after: date | None = None,
+    sample: int = 1,
+    limit: int | None = None,
+) -> dict[str, Path]:
+    """File name → image file, of the images to compare on, in the order of their names.
+
+    Args:
+        truths: COCO files that list the images.
+        folder: where the image files are.
+        until, after: only images whose names hold a date up to and including, or later than, this one.
+        sample: of these every so-manieth, the first included.
+        limit: of these at most so many, from the first on.
+
+    Raises:
+        AnnotationError: a truth is damaged, a name to filter by holds no date, or nothing is left.
+        ImageError: an image file is missing.
+    """
+    known = {name for path in truths for name in read_annotations(path)}
+    chosen = select_images(sorted(known), until=until, after=after)[::sample][:limit]
+    if not chosen:
+        raise AnnotationError(
+            f"expected images to compare on, found none of {len(known)} left; check the filters"
+        )
+    missing = [name for name in chosen if not (folder / name).is_file()]
+    if missing:
+        raise ImageError(
+            f"{folder}: expected the images that the truth lists, found {len(missing)} of {len(chosen)} "
+            f"missing, first {missing[0]!r}; name the folder that holds them"
+        )
+    return {name: folder / name for name in chosen}
+
+
+def compare(comparison: Comparison, variants: Sequence[Variant], watch: Watch) -> dict[str, Any]:
+    """Run and score every variant.
+
+    Returns:
+        JSON values: what was compared, and an entry a variant (see docs/benchmark.md).
+
+    Raises:
+        ImageError: an image cannot be read.
+        AnnotationError: a truth is damaged, or does not fit the images.
+        OutputError: the results cannot be written, or `out` holds something else.
+    """
+    out, model = comparison.out, comparison.model
+    check_out(out, comparison.resume)
+    basis = {"code_sha256": code_sha256(), "model_sha256": model.sha256, "device": comparison.device}
+    store = TrialStore(out / _INNER, {"format": FORMAT, **basis})
+    entries = []
+    for number, variant in enumerate(variants):
+        trials: dict[str, Trial] = {}
+        for name, path in comparison.images.items():
+            trials[name] = _trial(store, variant, path, model)
+            done = number * len(comparison.images) + len(trials)
+            watch(variant.name, done, len(variants) * len(comparison.images))
+        prediction = out / "predictions" / f"{_file_name(variant.name)}.coco.json"
+        _write_prediction(prediction, trials)
+        figures = score_files(comparison.truths, prediction, images=list(trials))
+        entries.append(_entry(variant, list(trials.values()), figures))
+    clear_parts(out)
+    return {
+        "format": FORMAT,
+        "versions": versions(),
+        "model": model.name,
+        **basis,
+        "truths": [path.name for path in comparison.truths],
+        "images": list(comparison.images),
+        "variants": entries,
+    }
+
+
+def code_sha256() -> str:
+    """Hash of the modules that a trial depends on: figures of other code are never taken over."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for pattern in ("*.py", "sam/*.py", "exports/*.py", "benchmark/trials.py", "benchmark/pairing.py"):
+        for path in sorted(package.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _trial(store: TrialStore, variant: Variant, path: Path, model: PromptableModel) -> Trial:
+    image = read_image(path)
+    trial = store.get(variant, image.sha256)
+    if trial is None:
+        trial = run_trial(variant, image.pixels, model)
+        store.put(variant, image.sha256, trial)
+    return trial
+
+
+def _write_prediction(path: Path, trials: Mapping[str, Trial]) -> None:
+    with whole_text(path) as handle:
+        coco.write(
+            handle, (coco.AnnotatedImage(name, one.shape, one.annotations) for name, one in trials.items())
+        )
+
+
+def _file_name(name: str) -> str:
+    """A variant's name with nothing in it that a file name cannot hold."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _entry(variant: Variant, trials: Sequence[Trial], figures: Mapping[str, float]) -> dict[str, Any]:
+    """Figures, median seconds by stage and mean counts of one variant."""
+    stages = {name: statistics.median(one.stages[name] for one in trials) for name in trials[0].stages}
+    seconds = {**stages, "all": statistics.median(one.seconds for one in trials)}
+    return {
+        "name": variant.name,
+        **variant.settings(),
+        "figures": dict(figures),
+        "seconds": {name: round(value, 4) for name, value in seconds.items()},
+        "per_image": {name: statistics.fmean(getattr(one, name) for one in trials) for name in _COUNTS},
+    }
