@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from scipy.special import expit
 from skimage.filters import threshold_otsu
 
 from cascade.sam.protocol import DenseMaps
@@ -63,8 +64,8 @@ def foreground(normalised: UInt8Array, head_length: float) -> DenseMaps:
         if strong.size and strong.max() > strong.min()
         else 255.0
     )
-    head = 1 / (1 + np.exp(-(broad - head_level) / 6))
-    tail = 1 / (1 + np.exp(-(line - tail_level) / 2)) * (head < 0.5)
+    head = expit((broad - head_level) / 6)
+    tail = expit((line - tail_level) / 2) * (head < 0.5)
     return DenseMaps(head, tail, np.zeros((*head.shape, 2), np.float32))
 
 
