@@ -1,17 +1,9 @@
-"""`tiny`: the promptable model that ships with the package.
-
-Segment Anything's prompt encoder and mask decoder behind a small convolutional image encoder. Three things differ from Meta's,
-because tails are thin: the embedding has an eighth of the working resolution instead of a sixteenth and the mask decoder takes the
-encoder's finer features too (masks have half the working resolution); prompt points are also drawn into the dense prompt, followed by
-a little convolution, so that a prompt can run along its tail; and the encoder offers dense maps of heads, tails and their direction.
-
-Outputs have fixed meanings: mask token 0 is the whole sperm that the prompt lies on, 1 its head, 2 its flagellum.
-"""
+"""`tiny`: the promptable model that ships with the package; its network is in `cascade.sam.tiny_network`."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,261 +14,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-from segment_anything.modeling.common import LayerNorm2d
-from segment_anything.modeling.mask_decoder import MLP
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  the field's name for it
+from safetensors.torch import save
+from torch import Tensor
 
 from cascade.errors import ModelError
+from cascade.exports.atomic import write_bytes
+from cascade.prompts import MOST_POINTS
+from cascade.sam.checkpoints import sha256_of
 from cascade.sam.protocol import DenseMaps, Masks, Part, Prompts
+from cascade.sam.registry import TINY_WEIGHTS
+from cascade.sam.tiny_network import ALIGN, MASK_STRIDE, PART_TOKEN, STRIDE, Features, TinySam
 from cascade.types import UInt8Array
 
 ARCHITECTURE = "tiny"
-WEIGHTS = Path(__file__).parent / "weights" / "tiny.safetensors"
 WORKING_HEAD_LENGTH = 45.0
 """Head length, in pixels, at which the network sees an image."""
-STRIDE = 8
-"""Working pixels per embedding cell."""
-MASK_STRIDE = 2
-"""Working pixels per mask pixel."""
-REFERENCE_SIZE = 640
-"""Working pixels that span the unit of the positional encoding (any image size shares one encoding)."""
-PART_TOKEN: dict[Part, int] = {"head": 1, "tail": 2}
-_DIM = 128
-_WIDTHS = (32, 48, 96, 160, 224)
-_ALIGN = 32
-_FINE4, _FINE2 = 32, 16
-_BATCH = 32
+MOST_ENLARGED = 2.0
+"""No image is enlarged by more, however short its heads: it would cost memory and show nothing new."""
+MOST_PIXELS = 12_000_000
+"""Working pixels of an image, at most; what would have more is seen at a smaller scale."""
+_CELLS_AT_ONCE = {"cpu": 40_960, "cuda": 655_360}
+"""Embedding cells times prompts that are decoded together.
 
-
-def _conv(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.SiLU(True),
-    )
-
-
-class _Residual(nn.Module):
-    def __init__(self, channels: int, dilation: int = 1) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            _conv(channels, channels, dilation=dilation),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.silu(x + self.body(x))
-
-
-class _Up(nn.Module):
-    """Join a coarse map with the finer one beside it."""
-
-    def __init__(self, coarse: int, fine: int, outputs: int) -> None:
-        super().__init__()
-        self.reduce = nn.Conv2d(coarse, outputs, 1, bias=False)
-        self.skip = nn.Conv2d(fine, outputs, 1)
-        self.body = nn.Sequential(_conv(outputs, outputs), _Residual(outputs))
-
-    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        up = F.interpolate(self.reduce(coarse), scale_factor=2.0, mode="nearest")
-        out: Tensor = self.body(F.silu(up + self.skip(fine)))
-        return out
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """What the encoder says of a batch of images; `H, W` are working pixels.
-
-    Attributes:
-        embedding: `(B, 128, H/8, W/8)`.
-        fine4: `(B, 32, H/4, W/4)` and fine2: `(B, 16, H/2, W/2)`, for the mask decoder.
-        dense: `(B, 4, H, W)`: logits of head and flagellum, then x and y of the direction towards the head.
-        owner: `(B, 2, H/8, W/8)`: vector from a flagellum's pixel to the centre of its head, in head lengths.
-    """
-
-    embedding: Tensor
-    fine4: Tensor
-    fine2: Tensor
-    dense: Tensor
-    owner: Tensor
-
-    def pick(self, index: int) -> Features:
-        """The features of one image of the batch."""
-        one = slice(index, index + 1)
-        return Features(
-            self.embedding[one], self.fine4[one], self.fine2[one], self.dense[one], self.owner[one]
-        )
-
-
-class TinyEncoder(nn.Module):
-    """Image encoder: a U-shaped network that keeps its fine features."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        c2, c4, c8, c16, c32 = _WIDTHS
-        self.down2 = nn.Sequential(_conv(3, c2, 2), _Residual(c2))
-        self.down4 = nn.Sequential(_conv(c2, c4, 2), _Residual(c4))
-        self.down8 = nn.Sequential(_conv(c4, c8, 2), _Residual(c8), _Residual(c8))
-        self.down16 = nn.Sequential(_conv(c8, c16, 2), _Residual(c16), _Residual(c16, 2))
-        self.down32 = nn.Sequential(_conv(c16, c32, 2), _Residual(c32), _Residual(c32, 2), _Residual(c32, 4))
-        self.up16 = _Up(c32, c16, c16)
-        self.up8 = _Up(c16, c8, _DIM)
-        self.up4 = _Up(_DIM, c4, c4)
-        self.up2 = _Up(c4, c2, c2)
-        self.neck = nn.Conv2d(_DIM, _DIM, 1)
-        self.owner = nn.Conv2d(_DIM, 2, 1)
-        self.fine4 = nn.Conv2d(c4, _FINE4, 1)
-        self.fine2 = nn.Conv2d(c2, _FINE2, 1)
-        self.dense = nn.Sequential(_conv(c2, c2), nn.Conv2d(c2, 4 * 4, 1), nn.PixelShuffle(2))
-
-    def forward(self, image: Tensor) -> Features:
-        """Encode `(B, 3, H, W)`, normalised; `H` and `W` are multiples of 32."""
-        x2 = self.down2(image)
-        x4 = self.down4(x2)
-        x8 = self.down8(x4)
-        x16 = self.down16(x8)
-        y8 = self.up8(self.up16(self.down32(x16), x16), x8)
-        y4 = self.up4(y8, x4)
-        y2 = self.up2(y4, x2)
-        return Features(self.neck(y8), self.fine4(y4), self.fine2(y2), self.dense(y2), self.owner(y8))
-
-
-class _Mix(nn.Module):
-    """A dilated convolution, residual: lets a drawn prompt run along what it lies on."""
-
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.body = _conv(channels, channels, dilation=dilation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
-
-
-class TinyMaskDecoder(MaskDecoder):  # type: ignore[misc]  # the package is untyped
-    """SAM's mask decoder, fed with the prompt drawn into the image and with the encoder's finer features."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            transformer_dim=_DIM,
-            transformer=TwoWayTransformer(depth=2, embedding_dim=_DIM, num_heads=4, mlp_dim=4 * _DIM),
-            num_multimask_outputs=len(PART_TOKEN),
-            iou_head_depth=3,
-            iou_head_hidden_dim=_DIM,
-        )
-        self.mix = nn.Sequential(*(_Mix(_DIM, dilation) for dilation in (1, 2, 4)))
-        self.output_upscaling = nn.Sequential(
-            nn.ConvTranspose2d(_DIM, _FINE4, 2, 2), LayerNorm2d(_FINE4), nn.GELU()
-        )
-        self.output_hypernetworks_mlps = nn.ModuleList(
-            MLP(_DIM, _DIM, _FINE4 + _FINE2, 3) for _ in range(self.num_mask_tokens)
-        )
-
-    def forward(  # type: ignore[no-untyped-def]
-        self, features: Features, position: Tensor, sparse: Tensor, dense: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Masks of one image's prompts.
-
-        Args:
-            features: of one image.
-            position: `(1, 128, h, w)` positional encoding.
-            sparse: `(B, n, 128)` prompt tokens.
-            dense: `(B, 128, h, w)` drawn prompts.
-
-        Returns:
-            Logits `(B, 3, 4h, 4w)` and predicted IoU `(B, 3)`.
-        """
-        batch = len(sparse)
-        tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(batch, -1, -1)
-        source = self.mix(features.embedding + dense)
-        shape = source.shape
-        states, source = self.transformer(
-            source, position.expand(batch, -1, -1, -1), torch.cat([tokens, sparse], 1)
-        )
-        source = source.transpose(1, 2).reshape(shape)
-        up4, norm, activate = self.output_upscaling
-        fine = activate(norm(up4(source) + features.fine4))
-        hyper = torch.stack(
-            [mlp(states[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
-        )
-        # The finest features are the same for every prompt: a product with them costs a fraction of upscaling each prompt's own.
-        coarse = torch.einsum("bkc,bchw->bkhw", hyper[..., :_FINE4], fine)
-        logits = F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
-        logits = logits + torch.einsum("bkc,chw->bkhw", hyper[..., _FINE4:], features.fine2[0])
-        return logits, self.iou_prediction_head(states[:, 0])
-
-
-class TinySam(Sam):  # type: ignore[misc]  # the package is untyped
-    """`segment_anything`'s container, with the small encoder and the adapted decoder."""
-
-    def __init__(self) -> None:
-        cells = REFERENCE_SIZE // STRIDE
-        super().__init__(
-            image_encoder=TinyEncoder(),
-            prompt_encoder=PromptEncoder(
-                embed_dim=_DIM,
-                image_embedding_size=(cells, cells),
-                input_image_size=(REFERENCE_SIZE, REFERENCE_SIZE),
-                mask_in_chans=16,
-            ),
-            mask_decoder=TinyMaskDecoder(),
-            pixel_mean=[220.0, 215.0, 225.0],
-            pixel_std=[50.0, 55.0, 40.0],
-        )
-
-    def encode(self, images: Tensor) -> Features:
-        """Features of `(B, 3, H, W)` RGB in 0–255."""
-        features: Features = self.image_encoder((images - self.pixel_mean) / self.pixel_std)
-        return features
-
-    def decode(self, features: Features, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Masks for `(B, n, 2)` points in working pixels of one encoded image; labels 1, 0, or -1 for padding."""
-        height, width = features.embedding.shape[-2:]
-        sparse = self._embed(points, labels)
-        drawn = self._draw(points, labels, (height * 4, width * 4))
-        dense = self.prompt_encoder.mask_downscaling(drawn)
-        logits, scores = self.mask_decoder(features, self._position(height, width), sparse, dense)
-        return logits, scores
-
-    def _embed(self, points: Tensor, labels: Tensor) -> Tensor:
-        """Prompt tokens, as the prompt encoder embeds points, but without its scattered writes, which train slowly."""
-        encoder = self.prompt_encoder
-        where = encoder.pe_layer.forward_with_coords(points + 0.5, encoder.input_image_size)
-        padding = (labels == -1)[..., None]
-        kind = torch.where(
-            padding,
-            encoder.not_a_point_embed.weight,
-            torch.where(
-                (labels == 1)[..., None], encoder.point_embeddings[1].weight, encoder.point_embeddings[0].weight
-            ),
-        )
-        return torch.where(padding, 0.0, where) + kind
-
-    def _position(self, height: int, width: int) -> Tensor:
-        device = self.pixel_mean.device
-        y, x = torch.meshgrid(
-            torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij"
-        )
-        grid = (torch.stack([x, y], -1) + 0.5) * (STRIDE / REFERENCE_SIZE)
-        encoded: Tensor = self.prompt_encoder.pe_layer._pe_encoding(grid.float())
-        return encoded.permute(2, 0, 1)[None]
-
-    @staticmethod
-    def _draw(points: Tensor, labels: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Prompt points as soft dots, +1 on and -1 off the object, `(B, 1, H/2, W/2)`."""
-        batch, count = labels.shape
-        cells = ((points + 0.5) / MASK_STRIDE - 0.5).round().long()
-        x, y = cells[..., 0].clamp(0, shape[1] - 1), cells[..., 1].clamp(0, shape[0] - 1)
-        value = torch.where(labels == 1, 1.0, torch.where(labels == 0, -1.0, 0.0)).to(points.dtype)
-        drawn = points.new_zeros(batch, 1, *shape)
-        index = torch.arange(batch, device=points.device)[:, None].expand(-1, count)
-        drawn.index_put_((index, torch.zeros_like(index), y, x), value, accumulate=True)
-        drawn = F.max_pool2d(drawn.clamp(0, 1), 3, 1, 1) - F.max_pool2d((-drawn).clamp(0, 1), 3, 1, 1)
-        return drawn
+On a CPU, more at once is no faster (its caches overflow) and costs a hundred megabytes a prompt.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,7 +47,7 @@ class _TinyEncoding:
     model: Tiny
     features: Features
     scale: float
-    shape: tuple[int, int]
+    size: tuple[int, int]
     dense: DenseMaps
 
     def decode(self, prompts: Prompts, part: Part) -> Masks:
@@ -306,90 +67,152 @@ class Tiny:
     def encode(self, image: UInt8Array, head_length: float) -> _TinyEncoding:
         """Encode `(height, width, 3)` RGB at the working scale that `head_length` (pixels) asks for."""
         height, width = image.shape[:2]
-        scale = WORKING_HEAD_LENGTH / head_length
+        scale = _working_scale(height, width, head_length)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = cv2.resize(image, size, interpolation=method)
-        padded = cv2.copyMakeBorder(small, 0, -size[1] % _ALIGN, 0, -size[0] % _ALIGN, cv2.BORDER_REPLICATE)
+        padded = cv2.copyMakeBorder(small, 0, -size[1] % ALIGN, 0, -size[0] % ALIGN, cv2.BORDER_REPLICATE)
         with torch.inference_mode(), self._precision():
             batch = torch.from_numpy(padded).to(self._device).permute(2, 0, 1)[None].float()
             features = self._network.encode(batch.contiguous(memory_format=torch.channels_last))
             dense = features.dense[0, :, : size[1], : size[0]].float()
-            dense[:2] = dense[:2].sigmoid()
-            maps = dense.permute(1, 2, 0).cpu().numpy()
-        return _TinyEncoding(self, features, scale, (height, width), _dense_maps(maps, (width, height)))
+            maps = torch.cat([dense[:2].sigmoid(), dense[2:]]).permute(1, 2, 0).cpu().numpy()
+        return _TinyEncoding(self, features, scale, size, _dense_maps(maps, (width, height)))
 
     def _decode(self, encoding: _TinyEncoding, prompts: Prompts, part: Part) -> Masks:
-        scale, (height, width) = encoding.scale, encoding.shape
-        mask_size = -(-round(height * scale) // MASK_STRIDE), -(-round(width * scale) // MASK_STRIDE)
-        token = PART_TOKEN[part]
-        logits = np.empty((len(prompts), 1, *mask_size), np.float32)
+        width, height = (-(-side // MASK_STRIDE) for side in encoding.size)
+        wanted = slice(PART_TOKEN[part], PART_TOKEN[part] + 1)
+        logits = np.empty((len(prompts), 1, height, width), np.float32)
         scores = np.empty((len(prompts), 1), np.float32)
+        points, labels = _padded_as_taught(prompts)
+        working = (points + 0.5) * encoding.scale - 0.5
         with torch.inference_mode(), self._precision():
-            for batch in _batches(len(prompts)):
-                points = (
-                    torch.from_numpy((prompts.points[batch] + 0.5) * scale - 0.5).to(self._device).float()
+            for batch in self._batches(len(prompts), encoding.size):
+                out, quality = self._network.decode(
+                    encoding.features,
+                    torch.from_numpy(working[batch]).to(self._device).float(),
+                    torch.from_numpy(labels[batch]).to(self._device),
+                    wanted,
                 )
-                labels = torch.from_numpy(prompts.labels[batch]).to(self._device)
-                out, quality = self._network.decode(encoding.features, points, labels)
-                logits[batch, 0] = out[:, token, : mask_size[0], : mask_size[1]].float().cpu().numpy()
-                scores[batch, 0] = quality[:, token].float().clamp(0, 1).cpu().numpy()
-        return Masks(logits, scores, scale / MASK_STRIDE)
+                logits[batch] = out[:, :, :height, :width].float().cpu().numpy()
+                scores[batch] = quality.float().clamp(0, 1).cpu().numpy()
+        return Masks(logits, scores, encoding.scale / MASK_STRIDE)
+
+    def _batches(self, count: int, size: tuple[int, int]) -> Iterator[slice]:
+        cells = -(-size[0] // STRIDE) * -(-size[1] // STRIDE)
+        most = max(1, _CELLS_AT_ONCE.get(self._device.type, _CELLS_AT_ONCE["cpu"]) // cells)
+        return (slice(start, min(start + most, count)) for start in range(0, count, most))
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=has_fast_bfloat16(self._device))
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is the faster arithmetic: CUDA from Ampere on, CPUs with matrix instructions for it."""
+    """Whether bfloat16 is the faster arithmetic: on CUDA from Ampere on, on CPUs with AMX."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
 
 
-def _batches(count: int) -> Iterator[slice]:
-    return (slice(start, min(start + _BATCH, count)) for start in range(0, count, _BATCH))
+def _working_scale(height: int, width: int, head_length: float) -> float:
+    """Working pixels per image pixel."""
+    most = min(MOST_ENLARGED, math.sqrt(MOST_PIXELS / (height * width)))
+    return min(WORKING_HEAD_LENGTH / head_length, most)
+
+
+def _padded_as_taught(prompts: Prompts) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """Prompts padded to as many points as the network was taught with, `(batch, n, 2)` and `(batch, n)`.
+
+    Padding is a token that the network attends to, so its amount must not depend on the other prompts.
+    """
+    last = np.argsort(prompts.labels == -1, axis=1, kind="stable")
+    labels = np.take_along_axis(prompts.labels, last, axis=1)
+    points = np.take_along_axis(prompts.points, last[..., None], axis=1)
+    used = int((labels != -1).sum(1).max(initial=0))
+    number = max(MOST_POINTS, used)
+    out_points = np.zeros((len(prompts), number, 2), np.float32)
+    out_labels = np.full((len(prompts), number), -1, np.int8)
+    out_points[:, :used], out_labels[:, :used] = points[:, :used], labels[:, :used]
+    return out_points, out_labels
 
 
 def _dense_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> DenseMaps:
     """Bring `(h, w, 4)` maps to the image's size, `(width, height)`."""
-    full = cv2.resize(maps, size, interpolation=cv2.INTER_LINEAR)
+    full = np.asarray(cv2.resize(maps, size, interpolation=cv2.INTER_LINEAR), np.float32)
     length = np.linalg.norm(full[..., 2:], axis=-1, keepdims=True)
     return DenseMaps(full[..., 0], full[..., 1], full[..., 2:] / np.maximum(length, 1e-6))
 
 
-def load_tiny(path: Path = WEIGHTS, device: torch.device | None = None) -> Tiny:
+def load_tiny(path: Path = TINY_WEIGHTS, device: torch.device | None = None) -> Tiny:
     """Load weights written by `save_tiny`.
+
+    Raises:
+        ModelError: the file is missing, damaged, or of another architecture.
+    """
+    network = read_network(path)
+    name = ARCHITECTURE if path == TINY_WEIGHTS else path.name
+    return Tiny(network, device or torch.device("cpu"), sha256_of(path), name)
+
+
+def read_network(path: Path) -> TinySam:
+    """The network with the weights of a file, on the CPU.
+
+    Raises:
+        ModelError: as `load_tiny`.
+    """
+    read_training(path)
+    network = TinySam()
+    try:
+        with safe_open(path, "pt") as file:
+            state: dict[str, Tensor] = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        network.load_state_dict(state)
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: expected the weights of this version's '{ARCHITECTURE}', found others ({error}); "
+            "train them anew with `cs3 train tiny`, or use the version of CS3 that wrote them."
+        ) from error
+    return network
+
+
+def read_training(path: Path) -> dict[str, Any]:
+    """What `save_tiny` noted of how weights were trained.
 
     Raises:
         ModelError: the file is missing, damaged, or of another architecture.
     """
     if not path.is_file():
         raise ModelError(
-            f"{path}: no such weights; reinstall the package, or train them with `cs3 train tiny`."
+            f"{path}: expected weights, found no file; "
+            "reinstall the package, or train them with `cs3 train tiny`."
         )
-    content = path.read_bytes()
     try:
         with safe_open(path, "pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
-            state: dict[str, Tensor] = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{path}: not a readable safetensors file ({error}); fetch or copy it again."
-        ) from error
+        training: dict[str, Any] = json.loads(metadata.get("training", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
     if metadata.get("architecture") != ARCHITECTURE:
         found = metadata.get("architecture", "none named")
-        raise ModelError(f"{path}: expected the architecture '{ARCHITECTURE}', found {found}.")
-    network = TinySam()
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise ModelError(f"{path}: the weights do not fit this version of 'tiny': {error}") from error
-    return Tiny(network, device or torch.device("cpu"), hashlib.sha256(content).hexdigest())
+        raise ModelError(
+            f"{path}: expected the architecture '{ARCHITECTURE}', found {found}; name another file."
+        )
+    return training
 
 
 def save_tiny(network: TinySam, path: Path, training: dict[str, Any]) -> None:
-    """Write half-precision weights with a note of how they were trained."""
+    """Write half-precision weights, whole or not at all, with a note of how they were trained.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     state = {key: value.detach().cpu().half().contiguous() for key, value in network.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, path, {"architecture": ARCHITECTURE, "training": json.dumps(training, sort_keys=True)})
+    metadata = {"architecture": ARCHITECTURE, "training": json.dumps(training, sort_keys=True)}
+    write_bytes(path, save(state, metadata))
+
+
+def _damaged(path: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"{path}: expected weights in a safetensors file, found a damaged one ({error}); copy it again."
+    )

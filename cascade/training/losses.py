@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  the field's name for it
 
-from cascade.sam.tiny import Features
+from cascade.sam.tiny_network import Features
 
 _OTHER_TAIL = 4.0
 """Weight of other sperm's flagella in a mask's loss: there, and hardly elsewhere, the decision is hard."""
