@@ -55,6 +55,8 @@ class TailsConfig(_Stage):
 
     rounds: int = Field(3, ge=0, le=20)
     """Rounds at most; a round that adds nothing is the last."""
+    paint_heads: Literal["auto", "always"] = "auto"
+    """Whether heads are painted white before tails are sought; `auto`: unless the model tells heads from tails."""
     prompts: Literal["foreground", "grid"] = "foreground"
     """Points along the foreground's skeleton, or a dense grid over the image."""
     grid_side: int = Field(32, ge=2, le=128)
@@ -102,6 +104,8 @@ class MatchingConfig(_Stage):
     """An end this near to a head's outline may be its tail at any angle (bent necks), if nothing fits better."""
     use_direction: bool = True
     """Whether the model's direction map says which end of a tail is its head's."""
+    use_ownership: bool = True
+    """Whether a model that knows parts is asked, at a tail, for the head of the same sperm."""
 
 
 class InstancesConfig(_Stage):
@@ -131,6 +135,7 @@ class CS3Config(_Stage):
             heads=HeadsConfig(rounds=20, prompts="grid", min_purple=0.4),
             tails=TailsConfig(
                 rounds=20,
+                paint_heads="always",
                 prompts="grid",
                 grid_side=32,
                 spur_hl=25 / 36,
@@ -139,7 +144,7 @@ class CS3Config(_Stage):
                 use_direction=False,
             ),
             knots=KnotsConfig(enlarge=2),
-            matching=MatchingConfig(max_distance_hl=20 / 36, max_angle_deg=60, contact_hl=0, use_direction=False),
+            matching=MatchingConfig(max_distance_hl=20 / 36, max_angle_deg=60, contact_hl=0, use_direction=False, use_ownership=False),
         )
 
     @classmethod

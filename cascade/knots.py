@@ -12,7 +12,8 @@ from scipy import ndimage
 from cascade.config import KnotsConfig, TailsConfig
 from cascade.geometry import paint_polyline
 from cascade.sam.protocol import DenseMaps, Encoding
-from cascade.tails import TailRound, one_round
+from cascade.preprocess import paint_white
+from cascade.tails import TailRound, one_round, remembered
 from cascade.types import BoolArray, Tail, UInt8Array
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
@@ -31,6 +32,9 @@ class Knot:
 
 def untie(
     image: UInt8Array,
+    gone: BoolArray,
+    heads: BoolArray,
+    seen: DenseMaps,
     encode: Encode,
     head_length: float,
     config: KnotsConfig,
@@ -39,7 +43,10 @@ def untie(
     """Find tails in what is left.
 
     Args:
-        image: `(height, width, 3)` with everything understood painted white.
+        image: `(height, width, 3)` normalised RGB.
+        gone: `(height, width)` what is understood, to be painted white.
+        heads: `(height, width)` pixels of the heads.
+        seen: foreground of `image`, nothing painted.
         encode: encodes an image at the scale of the run.
         head_length: pixels.
         config: of this stage.
@@ -47,15 +54,22 @@ def untie(
     """
     if not config.enabled:
         return [], []
-    _, foreground = encode(image)
+    left = paint_white(image, gone)
+    foreground = remembered(encode(left)[1], seen, gone)
     found: list[Tail] = []
     knots: list[Knot] = []
     settings = tails.model_copy(update={"min_score": config.min_score, "prompts": "foreground"})
     for box in leftovers(foreground.tail > tails.probability, head_length):
         x0, y0, x1, y1 = box
-        picture = enlarge_and_bold(image[y0:y1, x0:x1], config.enlarge, config.bold_hl * head_length)
+        picture = enlarge_and_bold(left[y0:y1, x0:x1], config.enlarge, config.bold_hl * head_length)
         one = one_round(
-            picture, encode(picture), "knots", head_length * config.enlarge, settings, keep_rest=True
+            picture,
+            encode(picture),
+            _enlarged(heads[y0:y1, x0:x1], picture),
+            "knots",
+            head_length * config.enlarge,
+            settings,
+            keep_rest=True,
         )
         knots.append(Knot(box, picture, one))
         found += [_scaled_back(tail, box, config.enlarge, image.shape[:2]) for tail in one.found]
@@ -88,6 +102,11 @@ def enlarge_and_bold(crop: UInt8Array, enlarge: float, bold: float) -> UInt8Arra
     if reach < 1:
         return large
     return cv2.erode(large, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+
+
+def _enlarged(mask: BoolArray, picture: UInt8Array) -> BoolArray:
+    size = picture.shape[1], picture.shape[0]
+    return cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _scaled_back(tail: Tail, box: Box, enlarge: float, shape: tuple[int, int]) -> Tail:

@@ -10,6 +10,8 @@ from scipy.optimize import linear_sum_assignment
 
 from cascade.config import MatchingConfig
 from cascade.geometry import angle_between, tangent_at
+from cascade.prompts import as_prompts, points_along
+from cascade.sam.protocol import Encoding, Masks
 from cascade.types import FloatArray, Head, Tail
 
 
@@ -34,6 +36,7 @@ def match(
     head_length: float,
     config: MatchingConfig,
     direction: FloatArray | None = None,
+    ownership: FloatArray | None = None,
 ) -> list[Pair]:
     """Pair heads with tails.
 
@@ -42,6 +45,7 @@ def match(
         head_length: pixels.
         config: of this stage.
         direction: `(height, width, 2)` towards the head along each flagellum, where the model offers it.
+        ownership: `(heads, tails)` 0–1: how far the model, asked at the tail for its head, answers with that head.
     """
     flows = [flow(tail, direction) if config.use_direction else 0.0 for tail in tails]
     outlines = [outline(head) for head in heads]
@@ -55,7 +59,8 @@ def match(
             ]
             if options:
                 score, anchor, reverse = max(options, key=lambda one: one[0])
-                best[h, t] = Pair(h, t, anchor, score, reverse)
+                owned = 1.0 if ownership is None else 0.3 + float(ownership[h, t])
+                best[h, t] = Pair(h, t, anchor, score * owned, reverse)
     if not best:
         return []
     gain = np.zeros((len(heads), len(tails)))
@@ -63,6 +68,38 @@ def match(
         gain[h, t] = pair.score
     rows, columns = linear_sum_assignment(gain, maximize=True)
     return [best[h, t] for h, t in zip(rows.tolist(), columns.tolist(), strict=True) if (h, t) in best]
+
+
+def owners(
+    encoding: Encoding, heads: list[Head], tails: list[Tail], head_length: float, config: MatchingConfig
+) -> FloatArray | None:
+    """Ask each tail for its head and each head for its tail: how far both agree, `(heads, tails)` 0–1.
+
+    None where the configuration does not want it or there is nothing to ask.
+    """
+    if not (config.use_ownership and heads and tails):
+        return None
+    from_tails = encoding.decode(
+        as_prompts([points_along(tail.centreline, 0.35 * head_length) for tail in tails]), "head"
+    )
+    from_heads = encoding.decode(as_prompts([head.centre[None] for head in heads]), "tail")
+    answers = np.zeros((2, len(heads), len(tails)))
+    for h, head in enumerate(heads):
+        ys, xs = np.nonzero(head.region.mask)
+        answers[0, h] = _read(from_tails, np.stack([xs + head.region.x0, ys + head.region.y0], -1)[::9])
+    for t, tail in enumerate(tails):
+        answers[1, :, t] = _read(from_heads, tail.centreline)
+    mean: FloatArray = answers.mean(0)
+    return mean
+
+
+def _read(masks: Masks, points: FloatArray) -> FloatArray:
+    """Mean probability of each mask over `(n, 2)` points: `(batch,)`."""
+    height, width = masks.logits.shape[-2:]
+    cells = np.floor((points + 0.5) * masks.scale).astype(int)
+    column, row = np.clip(cells[:, 0], 0, width - 1), np.clip(cells[:, 1], 0, height - 1)
+    inside: FloatArray = 1 / (1 + np.exp(-np.clip(masks.logits[:, 0, row, column], -30, 30)))
+    return inside.mean(1)
 
 
 def flow(tail: Tail, direction: FloatArray | None) -> float:

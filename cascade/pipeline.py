@@ -15,9 +15,9 @@ from cascade.errors import ImageError
 from cascade.heads import HeadRound, find_heads, grown
 from cascade.instances import assemble, usable_maps
 from cascade.knots import Knot, untie
-from cascade.matching import Pair, match
+from cascade.matching import Pair, match, owners
 from cascade.preprocess import foreground as whitened_foreground
-from cascade.preprocess import normalise
+from cascade.preprocess import normalise, paint_white
 from cascade.sam.protocol import DenseMaps, Encoding, PromptableModel
 from cascade.tails import TailRound, find_tails, understood
 from cascade.types import Head, Result, Tail, UInt8Array
@@ -95,19 +95,22 @@ def segment(
         covered = np.zeros(shape, bool)
         for head in heads:
             covered |= head.region.full(shape)
-        tails, tail_rounds, left = find_tails(
-            normalised, grown(covered, 0.07 * head_length), encode, head_length, config.tails
+        covered = grown(covered, 0.07 * head_length)
+        tails, tail_rounds, gone = find_tails(
+            normalised, first, heads, covered, encode, head_length, config.tails
         )
     with clock("knots"):
-        more, knots = untie(left, encode, head_length, config.knots, config.tails)
+        more, knots = untie(normalised, gone, covered, foreground, encode, head_length, config.knots, config.tails)
         tails = tails + more
     with clock("matching"):
-        pairs = match(heads, tails, head_length, config.matching, usable_maps(foreground))
+        knows_parts = first[0].dense is not None
+        ownership = owners(first[0], heads, tails, head_length, config.matching) if knows_parts else None
+        pairs = match(heads, tails, head_length, config.matching, usable_maps(foreground), ownership)
     with clock("instances"):
         sperm = assemble(heads, tails, pairs, head_length, shape, config.instances)
 
     trace.normalised, trace.foreground = normalised, foreground
-    trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = head_rounds, tail_rounds, left, knots
+    trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = head_rounds, tail_rounds, paint_white(normalised, gone), knots
     trace.heads, trace.tails, trace.pairs = heads, tails, pairs
     return Result(
         shape=shape,

@@ -15,7 +15,7 @@ from cascade.prompts import as_prompts, grid, points_along
 from cascade.sam.protocol import DenseMaps, Encoding, Masks
 from cascade.skeleton import Skeleton, trace
 from cascade.tracing import Tracer, Walk, branch_affinity
-from cascade.types import BoolArray, FloatArray, Region, Tail, UInt8Array
+from cascade.types import BoolArray, FloatArray, Head, Region, Tail, UInt8Array
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
 _CHUNK = 64
@@ -47,36 +47,60 @@ class TailRound:
 
 def find_tails(
     image: UInt8Array,
-    heads: BoolArray,
+    first: tuple[Encoding, DenseMaps],
+    heads: list[Head],
+    covered: BoolArray,
     encode: Encode,
     head_length: float,
     config: TailsConfig,
-) -> tuple[list[Tail], list[TailRound], UInt8Array]:
+) -> tuple[list[Tail], list[TailRound], BoolArray]:
     """Find single tails until a round adds nothing.
 
     Args:
         image: `(height, width, 3)` normalised RGB.
-        heads: `(height, width)` pixels of the heads found, to be painted white.
+        first: encoding and foreground of `image` itself: a tail is seen best where nothing has been painted over.
+        heads: found by the stage before.
+        covered: `(height, width)` pixels of the heads, a little grown.
         encode: encodes an image; returns the encoding and its foreground.
         head_length: pixels.
         config: of this stage.
 
     Returns:
-        The tails, what each round did, and the image with everything understood painted white.
+        The tails, what each round did, and the pixels painted white because they are understood.
     """
-    left = paint_white(image, heads)
+    knows_parts = first[0].dense is not None
+    paint_heads = config.paint_heads == "always" or (config.paint_heads == "auto" and not knows_parts)
+    claims = first[0].decode(as_prompts([h.centre[None] for h in heads]), "tail") if knows_parts and heads else None
+    painted = covered if paint_heads else np.zeros_like(covered)
+    gone = covered
     tails: list[Tail] = []
     rounds: list[TailRound] = []
     for number in range(config.rounds):
-        one = one_round(left, encode(left), f"S{number + 2}", head_length, config)
+        left = paint_white(image, painted)
+        encoding, foreground = encode(left) if painted.any() else first
+        encoded = encoding, remembered(foreground, first[1], gone)
+        one = one_round(left, encoded, covered, f"S{number + 2}", head_length, config, claims)
         rounds.append(one)
         tails += one.found
         if not one.found:
             break
-        left = paint_white(left, understood(one.found, left.shape[:2], head_length))
+        found = understood(one.found, gone.shape, head_length)
+        gone = gone | found
+        painted = painted | (found & ~covered)
         if not one.rejected:
             break
-    return tails, rounds, left
+    return tails, rounds, gone
+
+
+def remembered(now: DenseMaps, before: DenseMaps, gone: BoolArray) -> DenseMaps:
+    """The foreground of what is left, with what was seen before the paint wherever it still stands."""
+    if now is before:
+        return DenseMaps(now.head, np.where(gone, 0, now.tail), now.direction)
+    old = np.where(gone, 0, before.tail)
+    tail = np.maximum(now.tail, old)
+    direction = now.direction * now.tail[..., None] + before.direction * old[..., None]
+    length = np.linalg.norm(direction, axis=-1, keepdims=True)
+    return DenseMaps(now.head, tail, direction / np.maximum(length, 1e-6))
 
 
 def understood(tails: list[Tail], shape: tuple[int, int], head_length: float) -> BoolArray:
@@ -90,29 +114,34 @@ def understood(tails: list[Tail], shape: tuple[int, int], head_length: float) ->
 def one_round(
     image: UInt8Array,
     encoded: tuple[Encoding, DenseMaps],
+    heads: BoolArray,
     name: str,
     head_length: float,
     config: TailsConfig,
+    claims: Masks | None = None,
     keep_rest: bool = False,
 ) -> TailRound:
     """Ask about every branch of what is left, and keep the candidates that are single tails.
 
     Args:
-        image: what is left, for its size.
-        encoded: encoding and foreground of `image`.
+        image: the picture asked about, everything understood painted white.
+        encoded: its encoding and foreground.
+        heads: `(height, width)` pixels of known heads.
         name: of the round.
         head_length: pixels.
         config: of this stage.
+        claims: masks of the flagella that the heads, asked themselves, say are theirs.
         keep_rest: keep every candidate of sufficient score, single or not: the last round has no next.
     """
     encoding, foreground = encoded
-    shape = image.shape[:2]
+    shape = foreground.tail.shape
     line_pixels = _without_specks(foreground.tail > config.probability, head_length)
     skeleton = trace(line_pixels, config.spur_hl * head_length)
     objects, masks_asked = _objects(skeleton, shape, head_length, config)
     affinity, quality = _ask(encoding, skeleton, objects, masks_asked)
+    owners = _coverage(claims, skeleton)[0].T if claims is not None and skeleton.branches else None
     tracer = Tracer(
-        skeleton, foreground, head_length, affinity, config.gap_hl * head_length, config.use_direction
+        skeleton, foreground, heads, head_length, affinity, config.gap_hl * head_length, config.use_direction, owners
     )
     found: list[Tail] = []
     rejected: list[Rejected] = []

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,11 +23,13 @@ from cascade.types import BoolArray, FloatArray
 End = tuple[int, int]
 """Branch index, and 0 for its first or 1 for its last point."""
 
-_WEIGHTS = np.array([-2.5, 4.5, 3.0, 1.5, -2.0, 1.5])
+_WEIGHTS = np.array([-2.5, 4.5, 3.0, 1.5, -2.0, 1.5, -1.5, 1.0])
 """Log-odds of going on, by witness (see `Tracer.witnesses`)."""
 _CONNECTOR_HL = 0.45
 """Branches between two junctions shorter than this are where lines lie on each other: both may walk over them."""
 _DEPTH = 3
+_NOBODY = 0.3
+_HEAD_AHEAD_HL, _HEAD_NEAR_HL = 0.25, 0.1
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,22 @@ class Tracer:
     Attributes:
         skeleton: of what is left of the foreground.
         foreground: for direction and for the evidence in gaps.
+        heads: `(height, width)` pixels of known heads, all false where none are known.
         head_length: pixels.
         affinity: `(n, n)` 0–1: how much of branch `j` the mask prompted on branch `i` covers; NaN where not asked.
         gap: longest gap bridged, pixels.
         use_direction: whether the direction map is a witness.
+        owners: `(n, heads)` 0–1: how much of each branch each head claims; None where heads were not asked.
     """
 
     skeleton: Skeleton
     foreground: DenseMaps
+    heads: BoolArray
     head_length: float
     affinity: FloatArray
     gap: float
     use_direction: bool = True
+    owners: FloatArray | None = None
     _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -107,6 +114,21 @@ class Tracer:
         return out
 
     @cached_property
+    def at_head(self) -> BoolArray:
+        """`(n, 2)`: whether an end points into a known head from nearby."""
+        out = np.zeros((len(self.skeleton.branches), 2), bool)
+        if not self.heads.any():
+            return out
+        distance = cv2.distanceTransform((~self.heads).astype(np.uint8), cv2.DIST_L2, 3)
+        height, width = distance.shape
+        for i in range(len(out)):
+            for end in (0, 1):
+                x, y = self._place((i, end)) + _HEAD_AHEAD_HL * self.head_length * self.tangents[i, end]
+                row, column = int(np.clip(round(y), 0, height - 1)), int(np.clip(round(x), 0, width - 1))
+                out[i, end] = distance[row, column] < _HEAD_NEAR_HL * self.head_length
+        return out
+
+    @cached_property
     def flow(self) -> FloatArray:
         """`(n,)` -1–1: how steadily the direction towards the head runs from the first point to the last."""
         out = np.zeros(len(self.skeleton.branches))
@@ -118,6 +140,15 @@ class Tracer:
             x, y = branch.points.round().astype(int).T
             out[i] = float((self.foreground.direction[y, x] * step).sum(1).mean())
         return out
+
+    @cached_property
+    def claims(self) -> FloatArray | None:
+        """`(n, heads + 1)` unit vectors: who claims each branch, nobody being the last."""
+        if self.owners is None:
+            return None
+        nobody = np.full((len(self.owners), 1), _NOBODY)
+        vectors = np.concatenate([self.owners, nobody], 1)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
     @cached_property
     def _ends(self) -> tuple[list[End], FloatArray]:
@@ -172,11 +203,12 @@ class Tracer:
         return [Link(ends[k], (), self._odds(end, ends[k], ())) for k in near if ends[k][0] != end[0]]
 
     def witnesses(self, start: End, to: End, via: tuple[End, ...]) -> FloatArray:
-        """What speaks for going on from one end to another: `(6,)`.
+        """What speaks for going on from one end to another: `(8,)`.
 
         1; straightness, the mean cosine of the turns; how far the model's masks of either branch cover the other,
-        -1–1; whether the direction towards the head runs on, -1–1; the gap, head lengths; and how much
-        flagellum is seen in it, 0–1.
+        -1–1; whether the direction towards the head runs on, -1–1; the gap, head lengths; how much
+        flagellum is seen in it, 0–1; how many of the two ends point into a head, where tails end; and whether the same heads claim both,
+        -1–1.
         """
         out_of, into = self.tangents[start], -self.tangents[to]
         step = self._place(to) - self._place(start)
@@ -190,10 +222,12 @@ class Tracer:
         entering = self.flow[to[0]] * (1 if to[1] == 0 else -1)
         runs_on = leaving * entering if self.use_direction else 0.0
         branches = self.skeleton.branches
+        shared = 0.0 if self.claims is None else 2 * float(self.claims[start[0]] @ self.claims[to[0]]) - 1
+        home = float(self.at_head[start]) + float(self.at_head[to])
         if via or branches[start[0]].nodes[start[1]] == branches[to[0]].nodes[to[1]]:
-            return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, 0.0, 0.0])
+            return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, 0.0, 0.0, home, shared])
         filled = self._filled(start, to)
-        return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, gap / self.head_length, filled])
+        return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, gap / self.head_length, filled, home, shared])
 
     def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
         return float(_WEIGHTS @ self.witnesses(start, to, via))

@@ -31,7 +31,8 @@ _POOL = 96
 _REUSE = 6
 _CELL = 8
 _MASK_STRIDE = 2
-_ERASE_HEADS, _ERASE_TAILS = 0.45, 0.5
+_ERASE_HEADS, _ERASE_TAILS = 0.25, 0.4
+_ON_HEADS = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +83,11 @@ def _scene(rng: np.random.Generator) -> SyntheticSmear:
 def sample(smear: SyntheticSmear, rng: np.random.Generator, prompts: int) -> dict[str, NDArray[Any]]:
     """One training sample of a scene, as arrays ready to be stacked."""
     erase_heads = bool(rng.random() < _ERASE_HEADS)
-    erased = {s.sperm_id for s in smear.sperm if erase_heads and rng.random() < _ERASE_TAILS * rng.random()}
+    share = rng.random() if rng.random() < _ERASE_TAILS else 0.0
+    erased = {s.sperm_id for s in smear.sperm if rng.random() < share}
     kept = [s for s in smear.sperm if s.sperm_id not in erased]
     maps = _dense_targets(kept, smear.head_length, erase_heads)
+    maps["head"] = np.zeros(SHAPE, np.uint8) if erase_heads else _heads(smear)
     image = _recolour(_paint(smear, erase_heads, erased, rng), rng)
     chosen = _choose_prompts(kept, smear.head_length, prompts, not erase_heads, rng)
     points = np.zeros((prompts, POINTS, 2), np.float32)
@@ -99,21 +102,29 @@ def sample(smear: SyntheticSmear, rng: np.random.Generator, prompts: int) -> dic
     return _flip(out, bool(rng.random() < 0.5), bool(rng.random() < 0.5))
 
 
+def _heads(smear: SyntheticSmear) -> UInt8Array:
+    out = np.zeros(SHAPE, np.uint8)
+    for sperm in smear.sperm:
+        if sperm.head is not None:
+            _stamp(out, sperm.head.mask, sperm.head.x0, sperm.head.y0)
+    return out
+
+
 def _paint(
     smear: SyntheticSmear, erase_heads: bool, erased: set[int], rng: np.random.Generator
 ) -> UInt8Array:
-    if not erase_heads:
+    if not erase_heads and not erased:
         return smear.image
-    gone = np.zeros(SHAPE, np.uint8)
+    heads = _heads(smear)
+    gone = heads.copy() if erase_heads else np.zeros(SHAPE, np.uint8)
     for sperm in smear.sperm:
-        if sperm.head is not None:
-            _stamp(gone, sperm.head.mask, sperm.head.x0, sperm.head.y0)
         if sperm.sperm_id in erased and sperm.flagellum is not None:
             _stamp(gone, sperm.flagellum.mask, sperm.flagellum.x0, sperm.flagellum.y0)
     grow = int(rng.integers(1, 4))
     gone = cv2.dilate(gone, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1)))
     image = smear.image.copy()
-    image[gone > 0] = WHITE
+    # A tail that runs over a head is painted up to the head alone: heads are understood before tails.
+    image[gone > (0 if erase_heads else heads)] = WHITE
     return image
 
 
@@ -131,15 +142,13 @@ def _recolour(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
 def _dense_targets(
     sperm: list[SyntheticSperm], head_length: float, headless: bool
 ) -> dict[str, NDArray[Any]]:
-    """Head and flagellum masks, direction where one flagellum alone lies, vector to the owner's head by cell."""
-    head, tail = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    """Flagellum mask, direction where one flagellum alone lies, vector to the owner's head by cell."""
+    tail = np.zeros(SHAPE, np.uint8)
     direction = np.zeros((2, *SHAPE), np.float32)
     count = np.zeros(SHAPE, np.uint8)
     cells = SHAPE[0] // _CELL, SHAPE[1] // _CELL
     owner, owners = np.zeros((2, *cells), np.float32), np.zeros(cells, np.uint8)
     for one in sperm:
-        if one.head is not None and not headless:
-            _stamp(head, one.head.mask, one.head.x0, one.head.y0)
         flagellum = one.flagellum
         if flagellum is None or len(one.flagellum_centreline) < 2:
             continue
@@ -162,7 +171,6 @@ def _dense_targets(
             _point_home(one, owner, owners, head_length)
     alone = (count == 1).astype(np.uint8)
     return {
-        "head": head,
         "tail": tail,
         "direction": direction.astype(np.float16),
         "alone": alone,
@@ -207,7 +215,7 @@ def _choose_prompts(
     headed = [s for s in sperm if s.head is not None]
     out: list[Prompt] = []
     for _ in range(count):
-        if heads and headed and (rng.random() < 0.2 or not tails):
+        if heads and headed and (rng.random() < _ON_HEADS or not tails):
             one = headed[int(rng.integers(len(headed)))]
             out.append(Prompt(_points_in_head(one, rng), one, on_head=True))
         elif tails:
