@@ -15,7 +15,7 @@ from cascade.errors import ConfigError
 
 
 class _Stage(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
 
 class PreprocessConfig(_Stage):
@@ -85,6 +85,7 @@ class KnotsConfig(_Stage):
     """What no round could take apart: enlarged and thickened."""
 
     enabled: bool = True
+    """Whether knots are taken apart at all."""
     enlarge: float = Field(1.3, ge=1, le=8)
     """Magnification."""
     bold_hl: float = Field(0.02, ge=0, le=0.5)
@@ -114,7 +115,9 @@ class InstancesConfig(_Stage):
     tail_width_hl: float = Field(0.1, gt=0)
     """Width of a flagellum where the foreground does not tell it."""
     min_tail_width_hl: float = Field(0.08, gt=0)
+    """Least width of a flagellum."""
     max_tail_width_hl: float = Field(0.13, gt=0)
+    """Greatest width of a flagellum."""
 
 
 class CS3Config(_Stage):
