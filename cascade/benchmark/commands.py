@@ -160,7 +160,7 @@ def architectures_command(
         document = meta.as_document(entries, field, words)
         text = meta.as_markdown(document)
         write_report(out, "architectures", document, text)
-    typer.echo(text)
+    typer.echo(text, nl=False)
     if any(entry["error"] for entry in entries):
         raise typer.Exit(FAILED)
 
@@ -200,7 +200,7 @@ def _compare(
         document = compare(comparison, variants, display)
         text = kind.as_markdown(document)
         write_report(out, name, document, text)
-    typer.echo(text)
+    typer.echo(text, nl=False)
 
 
 def _paths(data: Sequence[str]) -> list[Path]:

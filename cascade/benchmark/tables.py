@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,12 @@ def _line(row: Row, widths: Sequence[int]) -> str:
 def basis(document: Mapping[str, Any]) -> str:
     """One sentence: which model on which images, compared with whom, on what."""
     images, truths = len(document["images"]), len(document["truths"])
-    return (
+    text = (
         f"Model `{document['model']}` (sha256 `{document['model_sha256'][:12]}…`) on {images} "
         f"image{'s' * (images != 1)}; figures averaged over {truths} truth{'s' * (truths != 1)}; seconds are "
-        f"medians over the images, on {document['device']}.\n"
+        f"medians over the images, on {document['device']}."
     )
+    return textwrap.fill(text, 108) + "\n"
 
 
 def write_report(out: Path, name: str, document: Mapping[str, Any], text: str) -> None:

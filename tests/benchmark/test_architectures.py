@@ -16,7 +16,7 @@ from cascade.benchmark.architectures import (
 from cascade.errors import CS3Error
 
 FIELD = Field(3, (240, 360), 18.0)
-COST = Cost({"heads": 1.0, "tails": 22.25}, 24.0, 2.0, 5, 30, 8, 2, 3 * 2**29, None)
+COST = Cost({"heads": 1.0, "tails": 22.25}, 24.0, 45.5, 2.0, 5, 30, 8, 2, 3 * 2**29, None)
 
 
 def test_cost_of_a_model():
@@ -26,6 +26,7 @@ def test_cost_of_a_model():
     assert (cost.encodings, cost.prompts) == (model.encoded, sum(count for _, count in model.asked))
     assert list(cost.stages) == ["preprocess", "heads", "tails", "knots", "matching", "instances"]
     assert cost.seconds >= sum(cost.stages.values()) - 0.001
+    assert cost.processor_seconds > 0
 
 
 def test_a_failure_does_not_stop_the_others():
@@ -52,7 +53,7 @@ def test_markdown():
     lines = rows(entry, {"architecture": "vit_h", "error": "no memory"})
     assert lines[0] == "One synthetic smear of 360×240 px (seed 3, heads of 18 px) on CPU."
     cells = [cell.strip() for cell in lines[-3].strip("|").split("|")]
-    assert cells == ["vit_b", "1.00", "22.25", "24.0", "5", "30", "2 of 8", "1.50", "–"]
+    assert cells == ["vit_b", "1.00", "22.25", "24.0", "45.5", "5", "30", "2 of 8", "1.50", "–"]
     assert lines[-1] == "`vit_h`: no memory"
 
 

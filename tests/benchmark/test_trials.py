@@ -45,7 +45,7 @@ def test_without_rules_the_nearest_end_is_joined(trial):
 def test_without_tails_there_is_nothing_to_join():
     config = changed(CS3Config(), tails={"rounds": 0}, knots={"enabled": False})
     trial = run_trial(Variant("S1", config, rules=False), smear(), ColourModel())
-    assert (trial.heads, trial.tails, trial.complete, trial.tail_prompts) == (3, 0, 0, 0)
+    assert (trial.heads, trial.tails, trial.complete) == (3, 0, 0)
 
 
 def test_blank_field():
