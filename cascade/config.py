@@ -15,7 +15,9 @@ from cascade.errors import ConfigError
 
 
 class _Stage(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+    )
 
 
 class PreprocessConfig(_Stage):
@@ -55,8 +57,6 @@ class TailsConfig(_Stage):
 
     rounds: int = Field(3, ge=0, le=20)
     """Rounds at most; a round that adds nothing is the last."""
-    paint_heads: Literal["auto", "always"] = "auto"
-    """Whether heads are painted white before tails are sought; `auto`: unless the model tells heads from tails."""
     prompts: Literal["foreground", "grid"] = "foreground"
     """Points along the foreground's skeleton, or a dense grid over the image."""
     grid_side: int = Field(32, ge=2, le=128)
@@ -138,7 +138,6 @@ class CS3Config(_Stage):
             heads=HeadsConfig(rounds=20, prompts="grid", min_purple=0.4),
             tails=TailsConfig(
                 rounds=20,
-                paint_heads="always",
                 prompts="grid",
                 grid_side=32,
                 spur_hl=25 / 36,
@@ -147,7 +146,13 @@ class CS3Config(_Stage):
                 use_direction=False,
             ),
             knots=KnotsConfig(enlarge=2),
-            matching=MatchingConfig(max_distance_hl=20 / 36, max_angle_deg=60, contact_hl=0, use_direction=False, use_ownership=False),
+            matching=MatchingConfig(
+                max_distance_hl=20 / 36,
+                max_angle_deg=60,
+                contact_hl=0,
+                use_direction=False,
+                use_ownership=False,
+            ),
         )
 
     @classmethod

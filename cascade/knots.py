@@ -62,10 +62,12 @@ def untie(
     for box in leftovers(foreground.tail > tails.probability, head_length):
         x0, y0, x1, y1 = box
         picture = enlarge_and_bold(left[y0:y1, x0:x1], config.enlarge, config.bold_hl * head_length)
+        encoding, near = encode(picture)
+        covered = _enlarged(heads[y0:y1, x0:x1], picture)
         one = one_round(
             picture,
-            encode(picture),
-            _enlarged(heads[y0:y1, x0:x1], picture),
+            (encoding, _with(near, foreground, box, covered)),
+            covered,
             "knots",
             head_length * config.enlarge,
             settings,
@@ -102,6 +104,15 @@ def enlarge_and_bold(crop: UInt8Array, enlarge: float, bold: float) -> UInt8Arra
     if reach < 1:
         return large
     return cv2.erode(large, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+
+
+def _with(near: DenseMaps, whole: DenseMaps, box: Box, heads: BoolArray) -> DenseMaps:
+    """The foreground of a cut-out, with what the whole picture shows there and without the rims of painted heads."""
+    x0, y0, x1, y1 = box
+    size = heads.shape[1], heads.shape[0]
+    tail = cv2.resize(whole.tail[y0:y1, x0:x1], size, interpolation=cv2.INTER_LINEAR)
+    direction = cv2.resize(whole.direction[y0:y1, x0:x1], size, interpolation=cv2.INTER_NEAREST)
+    return remembered(near, DenseMaps(near.head, tail, direction), heads)
 
 
 def _enlarged(mask: BoolArray, picture: UInt8Array) -> BoolArray:

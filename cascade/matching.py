@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -9,12 +10,14 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from cascade.config import MatchingConfig
-from cascade.geometry import angle_between, tangent_at
+from cascade.geometry import angle_between, polyline_length, tangent_at
 from cascade.prompts import as_prompts, points_along
 from cascade.sam.protocol import Encoding, Masks
 from cascade.types import FloatArray, Head, Tail
 
 
+_LONG_HL = 3.0
+"""A stub of this length weighs 0.63 of a whole tail, when both would fit a head."""
 _CONTACT = 0.3
 """Weight of mere contact beside a tail that leaves along the head's axis: bent necks do, and so do tails that pass by."""
 
@@ -116,7 +119,9 @@ def flow(tail: Tail, direction: FloatArray | None) -> float:
 
 def outline(head: Head) -> FloatArray:
     """`(n, 2)` x, y of the pixels on a head's edge."""
-    contours, _ = cv2.findContours(head.region.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(
+        head.region.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
     if not contours:
         return head.ends
     return np.concatenate([c[:, 0] for c in contours]).astype(float) + (head.region.x0, head.region.y0)
@@ -134,7 +139,8 @@ def _options(
     """Score, place on the head and order of every way in which one end of the tail fits the head."""
     line = tail.centreline[::-1] if reverse else tail.centreline
     leaves = tangent_at(line, 0, 0.5 * head_length)
-    towards = 1 + 0.6 * (-towards_first if reverse else towards_first)
+    towards = (1 + 0.6 * (-towards_first if reverse else towards_first)) * tail.score
+    towards *= 1 - math.exp(-polyline_length(tail.centreline) / (_LONG_HL * head_length))
     reach = config.max_distance_hl * head_length
     out = []
     for anchor in head.ends:

@@ -97,10 +97,12 @@ def segment(
             covered |= head.region.full(shape)
         covered = grown(covered, 0.07 * head_length)
         tails, tail_rounds, gone = find_tails(
-            normalised, first, heads, covered, encode, head_length, config.tails
+            normalised, foreground, covered, encode, head_length, config.tails
         )
     with clock("knots"):
-        more, knots = untie(normalised, gone, covered, foreground, encode, head_length, config.knots, config.tails)
+        more, knots = untie(
+            normalised, gone, covered, foreground, encode, head_length, config.knots, config.tails
+        )
         tails = tails + more
     with clock("matching"):
         knows_parts = first[0].dense is not None
@@ -110,7 +112,12 @@ def segment(
         sperm = assemble(heads, tails, pairs, head_length, shape, config.instances)
 
     trace.normalised, trace.foreground = normalised, foreground
-    trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = head_rounds, tail_rounds, paint_white(normalised, gone), knots
+    trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = (
+        head_rounds,
+        tail_rounds,
+        paint_white(normalised, gone),
+        knots,
+    )
     trace.heads, trace.tails, trace.pairs = heads, tails, pairs
     return Result(
         shape=shape,

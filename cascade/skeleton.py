@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
+from cascade.geometry import tangent_at
 from cascade.types import BoolArray, FloatArray
 
+_RUNS_ON = -0.2
+"""Cosine between the two directions in which branches leave a node: -1 is straight on."""
 _EIGHT = np.ones((3, 3), int)
 _AROUND = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
@@ -96,9 +99,15 @@ def prune(skeleton: Skeleton, spur: float) -> Skeleton:
         del branches[index]
         for node in branch.nodes:
             at_node[node] = [end for end in at_node[node] if end[0] != index]
-        if len(at_node[junction]) == 2:
+        if len(at_node[junction]) == 2 and _is_straight(branches, at_node[junction], spur):
             _join(branches, at_node, junction, skeleton.nodes[junction])
     return _rebuilt(list(branches.values()), skeleton.nodes)
+
+
+def _is_straight(branches: dict[int, Branch], ends: list[tuple[int, int]], reach: float) -> bool:
+    """Whether two branches that meet run on into each other: the tip of a V is where two lines end."""
+    leaving = [tangent_at(branches[b].from_end(end), 0, reach) for b, end in ends]
+    return float(leaving[0] @ leaving[1]) < _RUNS_ON
 
 
 def _join(

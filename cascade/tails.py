@@ -15,11 +15,10 @@ from cascade.prompts import as_prompts, grid, points_along
 from cascade.sam.protocol import DenseMaps, Encoding, Masks
 from cascade.skeleton import Skeleton, trace
 from cascade.tracing import Tracer, Walk, branch_affinity
-from cascade.types import BoolArray, FloatArray, Head, Region, Tail, UInt8Array
+from cascade.types import BoolArray, FloatArray, Region, Tail, UInt8Array
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
 _CHUNK = 64
-_DUPLICATE_SHARE = 0.6
 _WIDTH_HL = 0.1
 
 
@@ -47,9 +46,8 @@ class TailRound:
 
 def find_tails(
     image: UInt8Array,
-    first: tuple[Encoding, DenseMaps],
-    heads: list[Head],
-    covered: BoolArray,
+    seen: DenseMaps,
+    heads: BoolArray,
     encode: Encode,
     head_length: float,
     config: TailsConfig,
@@ -58,9 +56,8 @@ def find_tails(
 
     Args:
         image: `(height, width, 3)` normalised RGB.
-        first: encoding and foreground of `image` itself: a tail is seen best where nothing has been painted over.
-        heads: found by the stage before.
-        covered: `(height, width)` pixels of the heads, a little grown.
+        seen: foreground of `image` itself: a tail is seen best where nothing has been painted over.
+        heads: `(height, width)` pixels of the heads, a little grown, to be painted white.
         encode: encodes an image; returns the encoding and its foreground.
         head_length: pixels.
         config: of this stage.
@@ -68,25 +65,19 @@ def find_tails(
     Returns:
         The tails, what each round did, and the pixels painted white because they are understood.
     """
-    knows_parts = first[0].dense is not None
-    paint_heads = config.paint_heads == "always" or (config.paint_heads == "auto" and not knows_parts)
-    claims = first[0].decode(as_prompts([h.centre[None] for h in heads]), "tail") if knows_parts and heads else None
-    painted = covered if paint_heads else np.zeros_like(covered)
-    gone = covered
+    gone = heads
     tails: list[Tail] = []
     rounds: list[TailRound] = []
     for number in range(config.rounds):
-        left = paint_white(image, painted)
-        encoding, foreground = encode(left) if painted.any() else first
-        encoded = encoding, remembered(foreground, first[1], gone)
-        one = one_round(left, encoded, covered, f"S{number + 2}", head_length, config, claims)
+        left = paint_white(image, gone)
+        encoding, foreground = encode(left)
+        encoded = encoding, remembered(foreground, seen, gone)
+        one = one_round(left, encoded, heads, f"S{number + 2}", head_length, config)
         rounds.append(one)
         tails += one.found
         if not one.found:
             break
-        found = understood(one.found, gone.shape, head_length)
-        gone = gone | found
-        painted = painted | (found & ~covered)
+        gone = gone | understood(one.found, gone.shape, head_length)
         if not one.rejected:
             break
     return tails, rounds, gone
@@ -94,11 +85,9 @@ def find_tails(
 
 def remembered(now: DenseMaps, before: DenseMaps, gone: BoolArray) -> DenseMaps:
     """The foreground of what is left, with what was seen before the paint wherever it still stands."""
-    if now is before:
-        return DenseMaps(now.head, np.where(gone, 0, now.tail), now.direction)
-    old = np.where(gone, 0, before.tail)
-    tail = np.maximum(now.tail, old)
-    direction = now.direction * now.tail[..., None] + before.direction * old[..., None]
+    old, new = np.where(gone, 0, before.tail), np.where(gone, 0, now.tail)
+    tail = np.maximum(new, old)
+    direction = now.direction * new[..., None] + before.direction * old[..., None]
     length = np.linalg.norm(direction, axis=-1, keepdims=True)
     return DenseMaps(now.head, tail, direction / np.maximum(length, 1e-6))
 
@@ -118,7 +107,6 @@ def one_round(
     name: str,
     head_length: float,
     config: TailsConfig,
-    claims: Masks | None = None,
     keep_rest: bool = False,
 ) -> TailRound:
     """Ask about every branch of what is left, and keep the candidates that are single tails.
@@ -130,7 +118,6 @@ def one_round(
         name: of the round.
         head_length: pixels.
         config: of this stage.
-        claims: masks of the flagella that the heads, asked themselves, say are theirs.
         keep_rest: keep every candidate of sufficient score, single or not: the last round has no next.
     """
     encoding, foreground = encoded
@@ -139,30 +126,18 @@ def one_round(
     skeleton = trace(line_pixels, config.spur_hl * head_length)
     objects, masks_asked = _objects(skeleton, shape, head_length, config)
     affinity, quality = _ask(encoding, skeleton, objects, masks_asked)
-    owners = _coverage(claims, skeleton)[0].T if claims is not None and skeleton.branches else None
     tracer = Tracer(
-        skeleton, foreground, heads, head_length, affinity, config.gap_hl * head_length, config.use_direction, owners
+        skeleton, foreground, heads, head_length, affinity, config.gap_hl * head_length, config.use_direction
     )
     found: list[Tail] = []
     rejected: list[Rejected] = []
-    used: frozenset[int] = frozenset()
-    seeds = {i for i in range(len(skeleton.branches)) if not tracer.connectors[i]}
-    walks = {seed: tracer.grow(seed, used, config.min_link) for seed in seeds}
-    while walks:
-        scores = {seed: _score(walk, tracer, quality, foreground) for seed, walk in walks.items()}
-        seed = max(walks, key=lambda s: (scores[s] * polyline_length(walks[s].points), -s))
-        walk, score = walks.pop(seed), scores[seed]
+    for walk in tracer.walks(config.min_link):
+        score = _score(walk, tracer, quality, foreground)
         reason = _why_not(walk, score, tracer, config, keep_rest)
         if reason:
             rejected.append(Rejected(walk.points, reason))
-            continue
-        found.append(_tail(walk, score, name, head_length, shape))
-        used |= {b for b in walk.branches if not tracer.connectors[b]}
-        walks = {
-            s: (tracer.grow(s, used, config.min_link) if w.branches & walk.branches else w)
-            for s, w in walks.items()
-            if s not in used
-        }
+        else:
+            found.append(_tail(walk, score, name, head_length, shape))
     return TailRound(name, image, line_pixels, skeleton, objects, found, rejected, len(objects))
 
 

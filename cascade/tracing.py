@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,12 +24,11 @@ from cascade.types import BoolArray, FloatArray
 End = tuple[int, int]
 """Branch index, and 0 for its first or 1 for its last point."""
 
-_WEIGHTS = np.array([-2.5, 4.5, 3.0, 1.5, -2.0, 1.5, -1.5, 1.0])
+_WEIGHTS = np.array([-2.8, 3.7, 0.8, 0.6, -0.7, 4.0, -0.3])
 """Log-odds of going on, by witness (see `Tracer.witnesses`)."""
 _CONNECTOR_HL = 0.45
 """Branches between two junctions shorter than this are where lines lie on each other: both may walk over them."""
 _DEPTH = 3
-_NOBODY = 0.3
 _HEAD_AHEAD_HL, _HEAD_NEAR_HL = 0.25, 0.1
 
 
@@ -72,7 +72,6 @@ class Tracer:
         affinity: `(n, n)` 0–1: how much of branch `j` the mask prompted on branch `i` covers; NaN where not asked.
         gap: longest gap bridged, pixels.
         use_direction: whether the direction map is a witness.
-        owners: `(n, heads)` 0–1: how much of each branch each head claims; None where heads were not asked.
     """
 
     skeleton: Skeleton
@@ -82,7 +81,6 @@ class Tracer:
     affinity: FloatArray
     gap: float
     use_direction: bool = True
-    owners: FloatArray | None = None
     _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -142,15 +140,6 @@ class Tracer:
         return out
 
     @cached_property
-    def claims(self) -> FloatArray | None:
-        """`(n, heads + 1)` unit vectors: who claims each branch, nobody being the last."""
-        if self.owners is None:
-            return None
-        nobody = np.full((len(self.owners), 1), _NOBODY)
-        vectors = np.concatenate([self.owners, nobody], 1)
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-
-    @cached_property
     def _ends(self) -> tuple[list[End], FloatArray]:
         ends = [
             (i, end)
@@ -203,12 +192,11 @@ class Tracer:
         return [Link(ends[k], (), self._odds(end, ends[k], ())) for k in near if ends[k][0] != end[0]]
 
     def witnesses(self, start: End, to: End, via: tuple[End, ...]) -> FloatArray:
-        """What speaks for going on from one end to another: `(8,)`.
+        """What speaks for going on from one end to another: `(7,)`.
 
         1; straightness, the mean cosine of the turns; how far the model's masks of either branch cover the other,
         -1–1; whether the direction towards the head runs on, -1–1; the gap, head lengths; how much
-        flagellum is seen in it, 0–1; how many of the two ends point into a head, where tails end; and whether the same heads claim both,
-        -1–1.
+        flagellum is seen in it, 0–1; and how many of the two ends point into a head, where tails end.
         """
         out_of, into = self.tangents[start], -self.tangents[to]
         step = self._place(to) - self._place(start)
@@ -216,18 +204,21 @@ class Tracer:
         straight = [float(out_of @ into)]
         if gap > 0.12 * self.head_length:
             straight += [float(out_of @ step) / gap, float(step @ into) / gap]
-        covered = [a for a in (self.affinity[start[0], to[0]], self.affinity[to[0], start[0]]) if not math.isnan(a)]
+        covered = [
+            a for a in (self.affinity[start[0], to[0]], self.affinity[to[0], start[0]]) if not math.isnan(a)
+        ]
         mutual = 2 * sum(covered) / len(covered) - 1 if covered else 0.0
         leaving = self.flow[start[0]] * (1 if start[1] == 1 else -1)
         entering = self.flow[to[0]] * (1 if to[1] == 0 else -1)
         runs_on = leaving * entering if self.use_direction else 0.0
         branches = self.skeleton.branches
-        shared = 0.0 if self.claims is None else 2 * float(self.claims[start[0]] @ self.claims[to[0]]) - 1
         home = float(self.at_head[start]) + float(self.at_head[to])
         if via or branches[start[0]].nodes[start[1]] == branches[to[0]].nodes[to[1]]:
-            return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, 0.0, 0.0, home, shared])
+            return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, 0.0, 0.0, home])
         filled = self._filled(start, to)
-        return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, gap / self.head_length, filled, home, shared])
+        return np.array(
+            [1.0, sum(straight) / len(straight), mutual, runs_on, gap / self.head_length, filled, home]
+        )
 
     def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
         return float(_WEIGHTS @ self.witnesses(start, to, via))
@@ -239,51 +230,92 @@ class Tracer:
         x, y = np.round(np.linspace(a, b, steps)).astype(int).T
         return float(self.foreground.tail[y, x].mean())
 
-    def grow(self, seed: int, used: frozenset[int], min_link: float) -> Walk:
-        """The walk through a branch, continued at both ends as far as it is sure of the way.
+    def walks(self, min_link: float) -> list[Walk]:
+        """Join branches into walks: each end goes on to one other at most, the best total over the whole skeleton.
+
+        A walk from head to head is two tails taken for one: it is cut at its weakest link and all is joined anew.
 
         Args:
-            seed: branch to start from.
-            used: branches that belong to other tails; only connectors among them may be walked over.
-            min_link: a link's least score.
+            min_link: a link's least score, 0–1.
         """
-        ahead, ahead_scores = self._extend((seed, 1), {seed}, used, min_link)
-        taken = {seed, *(branch for branch, _ in ahead)}
-        behind, behind_scores = self._extend((seed, 0), taken, used, min_link)
-        back = [(branch, 1 - end) for branch, end in reversed(behind)]
-        steps = (*back, (seed, 0), *ahead)
-        scores = (*reversed(behind_scores), *ahead_scores)
-        points = np.concatenate([self.skeleton.branches[b].from_end(end) for b, end in steps])
-        return Walk(steps, scores, points)
-
-    def _extend(
-        self, end: End, taken: set[int], used: frozenset[int], min_link: float
-    ) -> tuple[list[End], list[float]]:
-        taken = set(taken)
-        steps: list[End] = []
-        scores: list[float] = []
+        floor = math.log(max(min_link, 1e-6) / max(1 - min_link, 1e-6))
+        links = {
+            frozenset(((i, end), link.to)): ((i, end), link)
+            for i in range(len(self.skeleton.branches))
+            if not self.connectors[i]
+            for end in (0, 1)
+            for link in self.links((i, end))
+            if link.odds > floor and not self.connectors[link.to[0]] and link.to[0] != i
+        }
         while True:
-            link = next(
-                (
-                    link
-                    for link in self.links(end)
-                    if link.to[0] not in taken
-                    and link.to[0] not in used
-                    and not any(branch in taken for branch, _ in link.via)
-                ),
-                None,
-            )
-            if link is None or link.score < min_link:
-                return steps, scores
-            steps += [*link.via, link.to]
-            scores.append(link.score * self._margin(end, link))
-            taken |= {link.to[0], *(branch for branch, _ in link.via)}
-            end = (link.to[0], 1 - link.to[1])
+            joined = self._best_total(links, floor)
+            walks = self._chains(joined)
+            doubtful = [key for walk in walks if (key := self._between_heads(walk, joined)) is not None]
+            if not doubtful:
+                return walks
+            for key in doubtful:
+                del links[key]
 
-    def _margin(self, end: End, chosen: Link) -> float:
-        """1 when nobody else has a claim on where a link leads, less when another end fits it better."""
-        rivals = [link.odds for link in self.links(chosen.to) if link.to != end and link.odds > chosen.odds]
-        return 1.0 if not rivals else 1 / (1 + math.exp(max(rivals) - chosen.odds))
+    @staticmethod
+    def _best_total(
+        links: dict[frozenset[End], tuple[End, Link]], floor: float
+    ) -> dict[End, tuple[End, Link]]:
+        """Each end's partner under the matching of greatest total odds."""
+        graph = nx.Graph()
+        for start, link in sorted(links.values(), key=lambda one: (one[0], one[1].to)):
+            graph.add_edge(start, link.to, weight=link.odds - floor)
+        out: dict[End, tuple[End, Link]] = {}
+        for a, b in nx.max_weight_matching(graph):
+            start, link = links[frozenset((a, b))]
+            out[start], out[link.to] = (start, link), (start, link)
+        return out
+
+    def _chains(self, joined: dict[End, tuple[End, Link]]) -> list[Walk]:
+        """Follow the links from every branch that has a loose end; what is left are rings."""
+        out: list[Walk] = []
+        done: set[int] = set()
+        seeds = [i for i in range(len(self.skeleton.branches)) if not self.connectors[i]]
+        for i in sorted(seeds, key=lambda i: ((i, 0) in joined and (i, 1) in joined, i)):
+            if i not in done:
+                entered = 0 if (i, 0) not in joined else 1 if (i, 1) not in joined else 0
+                walk = self._follow((i, entered), joined)
+                done |= walk.branches
+                out.append(walk)
+        return out
+
+    def _follow(self, start: End, joined: dict[End, tuple[End, Link]]) -> Walk:
+        steps = [start]
+        links: list[float] = []
+        while (leave := (steps[-1][0], 1 - steps[-1][1])) in joined:
+            origin, link = joined[leave]
+            forwards = origin == leave
+            to = link.to if forwards else origin
+            if to[0] == start[0]:
+                break
+            via = link.via if forwards else tuple((b, 1 - end) for b, end in reversed(link.via))
+            steps += [*via, to]
+            links.append(self._certainty(origin, link))
+        points = np.concatenate([self.skeleton.branches[b].from_end(end) for b, end in steps])
+        return Walk(tuple(steps), tuple(links), points)
+
+    def _certainty(self, origin: End, link: Link) -> float:
+        """0–1: sure of the link itself, and that neither end would rather go elsewhere."""
+        rivals = [other.odds for other in self.links(origin) if other.to != link.to]
+        rivals += [other.odds for other in self.links(link.to) if other.to != origin]
+        ahead = link.odds - max(rivals, default=-math.inf)
+        return 1 / (1 + math.exp(-min(link.odds, ahead)))
+
+    def _between_heads(self, walk: Walk, joined: dict[End, tuple[End, Link]]) -> frozenset[End] | None:
+        """The weakest link of a walk that has a head at both ends, None for any other walk."""
+        first, last = walk.steps[0], (walk.steps[-1][0], 1 - walk.steps[-1][1])
+        if not (self.at_head[first] and self.at_head[last]):
+            return None
+        ends = [(b, end) for b, entered in walk.steps for end in (entered, 1 - entered)]
+        inner = [joined[end] for end in ends if end in joined]
+        if not inner:
+            return None
+        start, link = min(inner, key=lambda one: one[1].odds)
+        return frozenset((start, link.to))
 
 
 def branch_affinity(
