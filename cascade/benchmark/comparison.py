@@ -70,7 +70,7 @@ def find_images(
         truths: COCO files that list the images.
         folder: where the image files are.
         until, after: only images whose names hold a date up to and including, or later than, this one.
-        sample: of these every so-manieth, the first included.
+        sample: of these every `sample`-th, the first included.
         limit: of these at most so many, from the first on.
 
     Raises:
