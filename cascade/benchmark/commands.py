@@ -38,7 +38,10 @@ After = Annotated[
     datetime | None,
     typer.Option("--after", formats=["%Y-%m-%d"], help="Only images whose names hold a later date."),
 ]
-Sample = Annotated[int, typer.Option("--sample", metavar="EVERY", min=1, help="Only every EVERY-th image, the first included.")]
+Sample = Annotated[
+    int,
+    typer.Option("--sample", metavar="EVERY", min=1, help="Only every EVERY-th image, the first included."),
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many images.")]
 Model = Annotated[
     str,
