@@ -1,0 +1,85 @@
+"""Write the tables of docs/configuration.md anew, from the configuration itself.
+
+python docs/make_configuration.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cascade.config import CS3Config
+
+PAGE = Path(__file__).resolve().parent / "configuration.md"
+BEGIN, END = "<!-- tables: python docs/make_configuration.py -->\n", "<!-- end of tables -->\n"
+
+
+def main() -> None:
+    """Replace what lies between the page's marks."""
+    PAGE.write_text(renewed(PAGE.read_text("utf-8")), "utf-8")
+
+
+def renewed(page: str) -> str:
+    """The page with current tables.
+
+    Raises:
+        ValueError: the page lacks its marks.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{PAGE.name}: expected the lines {BEGIN!r} and {END!r}, found not both of them")
+    return f"{before}{begin}{tables()}{end}{after}"
+
+
+def tables() -> str:
+    """A table a stage: key, default, the paper's value where it differs, what is allowed, meaning."""
+    default, paper = CS3Config().model_dump(mode="json"), CS3Config.paper().model_dump(mode="json")
+    schema = CS3Config.model_json_schema()
+    parts = []
+    for stage in schema["properties"]:
+        described = schema["$defs"][type(getattr(CS3Config(), stage)).__name__]
+        lines = [f"## {stage}\n", f"{described['description']}\n"]
+        lines += ["| key | default | paper | allowed | meaning |", "| --- | --- | --- | --- | --- |"]
+        for key, field in described["properties"].items():
+            here, published = default[stage][key], paper[stage][key]
+            shown = _value(published) if published != here else ""
+            meaning = " ".join(field.get("description", "").split())
+            lines.append(f"| `{key}` | {_value(here)} | {shown} | {_allowed(field)} | {meaning} |")
+        parts.append("\n".join(lines) + "\n")
+    return "\n" + "\n".join(parts) + "\n"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return (
+        f"{value:.3g}" if isinstance(value, float) else f"`{value}`" if isinstance(value, str) else str(value)
+    )
+
+
+def _allowed(field: dict[str, Any]) -> str:
+    kinds = field.get("anyOf", [field])
+    texts = [_range(kind) for kind in kinds if kind.get("type") != "null"]
+    return " or ".join(texts)
+
+
+def _range(kind: dict[str, Any]) -> str:
+    if "enum" in kind:
+        return ", ".join(f"`{value}`" for value in kind["enum"])
+    if kind.get("type") == "boolean":
+        return "true, false"
+    bounds = (
+        ("≥ ", "minimum"),
+        ("> ", "exclusiveMinimum"),
+        ("≤ ", "maximum"),
+        ("< ", "exclusiveMaximum"),
+    )
+    limits = [f"{sign}{kind[name]:g}" for sign, name in bounds if name in kind]
+    return ", ".join([*(["whole"] if kind.get("type") == "integer" else []), *limits])
+
+
+if __name__ == "__main__":
+    main()
