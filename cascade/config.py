@@ -1,6 +1,7 @@
 """Every threshold of the cascade, with its unit and meaning: one frozen model a stage.
 
-Lengths are in head lengths (`_hl`): the median long axis of the heads that S1 found. So one configuration serves every magnification.
+Lengths are in head lengths (`_hl`): the median long axis of the heads that S1 found. So one configuration
+serves every magnification.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class PreprocessConfig(_Stage):
     foreground: Literal["auto", "whitening"] = "auto"
     """`auto`: the model's dense maps where it offers them; `whitening`: background whitening always."""
     head_length_px: float | None = Field(None, gt=0)
-    """Head length in pixels, used with fewer than three heads in an image; None: 36 px per 720 px of image width."""
+    """Head length in pixels, used with fewer than three heads in an image; None: 36 per 720 px of width."""
 
 
 class HeadsConfig(_Stage):
@@ -102,7 +103,7 @@ class MatchingConfig(_Stage):
     max_angle_deg: float = Field(60, gt=0, le=180)
     """λ_angle: between the tail's first part and the head's long axis."""
     contact_hl: float = Field(0.3, ge=0)
-    """An end this near to a head's outline may be its tail at any angle (bent necks), if nothing fits better."""
+    """An end this near a head's outline may be its tail at any angle (bent necks), if nothing fits better."""
     use_direction: bool = True
     """Whether the model's direction map says which end of a tail is its head's."""
     use_ownership: bool = True

@@ -15,11 +15,10 @@ from cascade.prompts import as_prompts, points_along
 from cascade.sam.protocol import Encoding, Masks
 from cascade.types import FloatArray, Head, Tail
 
-
 _LONG_HL = 3.0
 """A stub of this length weighs 0.63 of a whole tail, when both would fit a head."""
 _CONTACT = 0.3
-"""Weight of mere contact beside a tail that leaves along the head's axis: bent necks do, and so do tails that pass by."""
+"""Weight of mere contact beside a tail that leaves along the head's axis: passing tails touch heads too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ def match(
         head_length: pixels.
         config: of this stage.
         direction: `(height, width, 2)` towards the head along each flagellum, where the model offers it.
-        ownership: `(heads, tails)` 0–1: how far the model, asked at the tail for its head, answers with that head.
+        ownership: `(heads, tails)` 0–1: how far the model, asked at one, answers with the other (`owners`).
     """
     flows = [flow(tail, direction) if config.use_direction else 0.0 for tail in tails]
     outlines = [outline(head) for head in heads]
@@ -89,7 +88,8 @@ def owners(
     answers = np.zeros((2, len(heads), len(tails)))
     for h, head in enumerate(heads):
         ys, xs = np.nonzero(head.region.mask)
-        answers[0, h] = _read(from_tails, np.stack([xs + head.region.x0, ys + head.region.y0], -1)[::9])
+        pixels = np.stack([xs + head.region.x0, ys + head.region.y0], -1).astype(float)
+        answers[0, h] = _read(from_tails, pixels[::9])
     for t, tail in enumerate(tails):
         answers[1, :, t] = _read(from_heads, tail.centreline)
     mean: FloatArray = answers.mean(0)
@@ -101,8 +101,8 @@ def _read(masks: Masks, points: FloatArray) -> FloatArray:
     height, width = masks.logits.shape[-2:]
     cells = np.floor((points + 0.5) * masks.scale).astype(int)
     column, row = np.clip(cells[:, 0], 0, width - 1), np.clip(cells[:, 1], 0, height - 1)
-    inside: FloatArray = 1 / (1 + np.exp(-np.clip(masks.logits[:, 0, row, column], -30, 30)))
-    return inside.mean(1)
+    inside = 1 / (1 + np.exp(-np.clip(masks.logits[:, 0, row, column], -30, 30)))
+    return np.asarray(inside.mean(1))
 
 
 def flow(tail: Tail, direction: FloatArray | None) -> float:
@@ -124,7 +124,8 @@ def outline(head: Head) -> FloatArray:
     )
     if not contours:
         return head.ends
-    return np.concatenate([c[:, 0] for c in contours]).astype(float) + (head.region.x0, head.region.y0)
+    origin = np.array([head.region.x0, head.region.y0], float)
+    return np.asarray(np.concatenate([c[:, 0] for c in contours]) + origin)
 
 
 def _options(

@@ -49,7 +49,7 @@ def points_along(line: FloatArray, spacing: float, most: int = MOST_POINTS) -> F
 
 
 def grid(shape: tuple[int, int], side: int) -> FloatArray:
-    """`side × side` points spread evenly over an image, as SAM's automatic mask generator asks: `(side², 2)`."""
+    """`side × side` points spread evenly, as SAM's automatic mask generator asks: `(side², 2)`."""
     height, width = shape
     x, y = np.meshgrid((np.arange(side) + 0.5) / side * width, (np.arange(side) + 0.5) / side * height)
     return np.stack([x.ravel(), y.ravel()], -1) - 0.5

@@ -1,7 +1,8 @@
 """Mask → graph of paths: one-pixel centrelines, cut where they meet.
 
-A *branch* is a chain of skeleton pixels between two nodes; a *node* is a free end, or a junction (a cluster of touching pixels with
-three or more neighbours). A closed ring is a branch whose two ends are free and lie side by side.
+A *branch* is a chain of skeleton pixels between two nodes; a *node* is a free end, or a junction (a cluster
+of touching pixels with three or more neighbours). A closed ring is a branch whose two ends are free and lie
+side by side.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def _graph(line: BoolArray) -> Skeleton:
         for here, beyond in ((0, 1), (-1, -2)):
             y, x = pixels[here]
             inner = tuple(pixels[beyond]) if len(pixels) > 1 else None
-            met = _touching(junctions, int(y), int(x), [branches_end - 1 for branches_end in ends], inner)
+            met = _touching(junctions, int(y), int(x), ends, inner)
             if met is None:
                 nodes.append((x - 1.0, y - 1.0))
                 met = len(nodes)
@@ -160,10 +161,10 @@ def _graph(line: BoolArray) -> Skeleton:
 def _touching(
     junctions: NDArray[np.int_], y: int, x: int, used: list[int], inner: tuple[int, ...] | None
 ) -> int | None:
-    """The junction (from 1) beside a chain's end; a one-pixel chain between two junctions gets one at each end."""
+    """The junction (from 1) beside a chain's end; a one-pixel chain between two gets one at each end."""
     around = sorted({int(junctions[y + dy, x + dx]) for dy, dx in _AROUND} - {0})
     if inner is None:
-        around = [j for j in around if j - 1 not in used]
+        around = [j for j in around if j not in used]
     return around[0] if around else None
 
 
