@@ -1,7 +1,7 @@
 """Image → normalised image and foreground.
 
-Colours are taken relative to the image's own background: the slow variation of light and tint is divided out, so that the background
-is `WHITE` everywhere, whatever the lamp, the stain or the camera's white balance.
+Colours are taken relative to the image's own background: the slow variation of light and tint is divided out,
+so that the background is `WHITE` everywhere, whatever the lamp, the stain or the camera's white balance.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BACKGROUND_WINDOW = 51
 def normalise(image: UInt8Array) -> UInt8Array:
     """Divide out the background: `(height, width, 3)` RGB in, the same out, background at `WHITE`.
 
-    The background is the median over windows of about a third of the image's width, which a sperm never fills.
+    The background is the median over windows of about a third of the image's width: no sperm fills one.
     """
     height, width = image.shape[:2]
     factor = min(1.0, _BACKGROUND_WIDTH / width)
@@ -43,11 +43,18 @@ def paint_white(image: UInt8Array, mask: BoolArray) -> UInt8Array:
     return out
 
 
+def grown(mask: BoolArray, radius: float) -> BoolArray:
+    """A mask thickened by `radius` pixels."""
+    reach = max(1, round(radius))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return cv2.dilate(mask.astype(np.uint8), disc) > 0
+
+
 def foreground(normalised: UInt8Array, head_length: float) -> DenseMaps:
     """Background whitening, for models without dense maps of their own.
 
-    What absorbs light is foreground (Otsu on the strength of the stain). What stays under an opening with a disc wider than any
-    tail is head, the rest of it tail; there is no direction.
+    What absorbs light is foreground (Otsu on the strength of the stain). What stays under an opening with a
+    disc wider than any tail is head, the rest of it tail; there is no direction.
 
     Args:
         normalised: `(height, width, 3)` RGB, background at `WHITE`.
@@ -57,7 +64,7 @@ def foreground(normalised: UInt8Array, head_length: float) -> DenseMaps:
     stain = cv2.GaussianBlur(stain, (0, 0), max(0.01 * head_length, 0.5))
     broad = _opened(stain, 0.3 * head_length)
     head_level = max(float(threshold_otsu(broad)), 25.0) if broad.max() > broad.min() else 255.0
-    line = np.clip(stain - _opened(stain, 0.16 * head_length), 0, None)
+    line = np.clip(stain - broad, 0, None)
     strong = line[line > 4.0]
     tail_level = (
         max(float(threshold_otsu(strong)) * 0.6, 6.0)
@@ -72,4 +79,4 @@ def foreground(normalised: UInt8Array, head_length: float) -> DenseMaps:
 def _opened(stain: FloatArray, diameter: float) -> FloatArray:
     reach = max(1, round(diameter / 2))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return cv2.morphologyEx(stain, cv2.MORPH_OPEN, disc)
+    return np.asarray(cv2.morphologyEx(stain, cv2.MORPH_OPEN, disc), np.float32)

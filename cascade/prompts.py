@@ -22,12 +22,11 @@ def blob_centres(mask: BoolArray, apart: float) -> FloatArray:
     if not mask.any():
         return np.zeros((0, 2))
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    depth = cv2.GaussianBlur(cv2.distanceTransform(padded, cv2.DIST_L2, 5), (0, 0), max(apart / 8, 0.5))[
-        1:-1, 1:-1
-    ]
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
+    depth = cv2.GaussianBlur(depth, (0, 0), max(apart / 8, 0.5))[1:-1, 1:-1] * mask
     reach = 2 * round(apart / 2) + 1
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    ys, xs = np.nonzero((depth >= cv2.dilate(depth, window)) & mask & (depth > 0))
+    ys, xs = np.nonzero((depth >= cv2.dilate(depth, window)) & (depth > 0))
     points = np.stack([xs, ys], -1).astype(float)
     return _apart(points[np.argsort(-depth[ys, xs], kind="stable")], apart)
 
