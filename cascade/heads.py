@@ -11,14 +11,15 @@ from scipy import ndimage
 
 from cascade.config import HeadsConfig
 from cascade.geometry import ellipse_axes
-from cascade.preprocess import paint_white
+from cascade.preprocess import grown, paint_white
 from cascade.prompts import as_prompts, blob_centres, grid
 from cascade.sam.protocol import DenseMaps, Encoding, Masks
 from cascade.types import BoolArray, FloatArray, Head, Region, UInt8Array
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
 """Encodes an image; returns the encoding and its foreground."""
-_DUPLICATE_IOU = 0.6
+_DUPLICATE = 0.5
+"""A candidate with more than this share of its pixels in a head found before is no new head."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def find_heads(
     heads: list[Head] = []
     rounds: list[HeadRound] = []
     encoding, foreground = first
-    painted = np.zeros(image.shape[:2], bool)
+    painted: BoolArray = np.zeros(image.shape[:2], bool)
     for number in range(config.rounds):
         if number:
             encoding, foreground = encode(paint_white(image, painted))
@@ -72,13 +73,6 @@ def find_heads(
         if not _blobs(foreground, painted, head_length, config).any():
             break
     return heads, rounds
-
-
-def grown(mask: BoolArray, radius: float) -> BoolArray:
-    """A mask thickened by `radius` pixels."""
-    reach = max(1, round(radius))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return cv2.dilate(mask.astype(np.uint8), disc) > 0
 
 
 def _blobs(foreground: DenseMaps, painted: BoolArray, head_length: float, config: HeadsConfig) -> BoolArray:
@@ -157,7 +151,8 @@ def sampled(logits: FloatArray, scale: float, x0: int, y0: int, x1: int, y1: int
     xs = (np.arange(x0, x1, dtype=np.float32) + 0.5) * scale - 0.5
     ys = (np.arange(y0, y1, dtype=np.float32) + 0.5) * scale - 0.5
     map_x, map_y = np.meshgrid(xs, ys)
-    return cv2.remap(logits, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    out = cv2.remap(logits, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(out, np.float32)
 
 
 def _why_not(
@@ -178,10 +173,8 @@ def _why_not(
         return f"area {area:.2f} > {config.max_area_hl2:.2f} square head lengths"
     if area < config.min_area_hl2 * (0.35 if touches_border(region, shape) else 1.0):
         return f"area {area:.2f} < {config.min_area_hl2:.2f} square head lengths"
-    if any(region.iou(head.region) > _DUPLICATE_IOU for head in found):
+    if any(region.intersection_area(head.region) > _DUPLICATE * region.area for head in found):
         return "found already"
-    if any(region.intersection_area(head.region) > 0.5 * region.area for head in found):
-        return "inside another head"
     return ""
 
 
