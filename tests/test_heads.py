@@ -1,0 +1,156 @@
+"""S1 on drawn smears: which blobs are heads, and where their edge is."""
+
+import numpy as np
+import pytest
+from drawn_field import LENGTH, SHAPE, WIDTH, Drawn, TruthModel, picture, swimming
+
+from cascade.config import HeadsConfig
+from cascade.heads import find_heads, sampled, touches_border
+from cascade.sam.protocol import DenseMaps, Masks
+from cascade.types import Region
+
+CONFIG = HeadsConfig()
+TWO = (swimming((80, 80), (300, 80)), swimming((80, 200), (300, 260)))
+
+
+def run(sperm, config=CONFIG, image=None, **model):
+    image = picture(sperm) if image is None else image
+    truth = TruthModel(sperm, **model)
+
+    def encode(pixels):
+        encoding = truth.encode(pixels, LENGTH)
+        return encoding, encoding.dense
+
+    return find_heads(image, encode(image), encode, LENGTH, config)
+
+
+@pytest.mark.parametrize("prompts", ["foreground", "grid"])
+def test_every_head_is_found_once_with_its_axis(prompts):
+    heads, _ = run(TWO, HeadsConfig(prompts=prompts, grid_side=24))
+    assert len(heads) == 2
+    for head, one in zip(sorted(heads, key=lambda h: h.centre[1]), TWO, strict=True):
+        along = np.subtract(one.end, one.start) / np.linalg.norm(np.subtract(one.end, one.start))
+        assert head.centre == pytest.approx(one.head, abs=1)
+        assert head.length == pytest.approx(LENGTH, abs=2)
+        assert head.width == pytest.approx(WIDTH, abs=2)
+        assert abs(head.axis @ along) > 0.99
+        assert head.score == pytest.approx(0.9)
+
+
+def test_a_mask_is_snapped_to_the_edge_of_the_foreground():
+    """The model's masks have half the picture's resolution, the head's edge has not."""
+    heads, _ = run(TWO)
+    image = picture(TWO)
+    for head in heads:
+        x, y = head.centre.round().astype(int)
+        assert np.array_equal(head.region.full(SHAPE), (image == image[y, x]).all(-1))
+
+
+def test_a_field_without_heads_is_one_round_and_no_head():
+    heads, rounds = run((Drawn(None, (50, 50), (200, 60)),))
+    assert heads == []
+    assert len(rounds) == 1
+    assert rounds[0].prompts.shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("config", "scores", "reason"),
+    [
+        (HeadsConfig(max_area_hl2=0.2), {}, "area 0.4"),
+        (HeadsConfig(min_area_hl2=0.5), {}, "area 0.4"),
+        (HeadsConfig(min_score=0.5), {0: 0.4}, "score 0.40 < 0.50"),
+    ],
+)
+def test_a_blob_that_is_no_head_is_rejected_and_says_why(config, scores, reason):
+    heads, rounds = run(TWO[:1], config, scores=scores)
+    assert heads == []
+    ((region, why),) = rounds[0].rejected
+    assert region.area == pytest.approx(np.pi * LENGTH * WIDTH / 4, rel=0.15)
+    assert why.startswith(reason)
+
+
+@pytest.mark.parametrize(("x", "kept"), [(0, True), (200, False)])
+def test_a_head_cut_by_the_border_may_be_smaller(x, kept):
+    """The half in view is a head; half an ellipse elsewhere is debris."""
+    image = picture((Drawn((x, 100)),))
+    image[:, 201:] = 240
+    heads, _ = run((Drawn((x, 100)),), HeadsConfig(min_area_hl2=0.3), image)
+    assert bool(heads) is kept
+
+
+def test_later_rounds_find_what_was_hidden_and_nothing_twice():
+    """A model that sees one head at a time, the first that is left."""
+    image = picture(TWO)
+
+    class OneAtATime:
+        def __init__(self, pixels):
+            labels = TruthModel(TWO).encode(pixels, LENGTH).labels
+            left = np.isin(labels, (1, 3))
+            first = labels == (1 if (labels == 1).any() else 3)
+            self.dense = DenseMaps(left.astype(float), np.zeros(SHAPE), np.zeros((*SHAPE, 2)))
+            self.mask = np.where(first, 5, -5).astype(np.float32)
+
+        def decode(self, prompts, part):
+            assert part == "head"
+            return Masks(
+                np.repeat(self.mask[None, None], len(prompts), 0), np.full((len(prompts), 1), 0.8), 1
+            )
+
+    def encode(pixels):
+        encoding = OneAtATime(pixels)
+        return encoding, encoding.dense
+
+    heads, rounds = find_heads(image, encode(image), encode, LENGTH, CONFIG)
+    assert [len(one.found) for one in rounds] == [1, 1]
+    assert heads == [one.found[0] for one in rounds]
+    assert heads[0].region.intersection_area(heads[1].region) == 0
+    assert [why for _, why in rounds[0].rejected] == ["found already"]
+    assert not rounds[0].painted.any()
+    assert rounds[1].painted[80, 80]
+    assert not rounds[1].painted[200, 80]
+
+
+def test_rounds_are_limited():
+    _, rounds = run(TWO, HeadsConfig(rounds=1))
+    assert len(rounds) == 1
+
+
+def test_the_best_of_several_candidates_is_taken():
+    """SAM offers the whole, a part and a sub-part: the one it is surest of counts, empty ones do not."""
+    head = np.zeros((60, 60), bool)
+    head[20:40, 15:45] = True
+    half = head.copy()
+    half[:, 30:] = False
+
+    class Ambiguous:
+        dense = DenseMaps(head.astype(float), np.zeros((60, 60)), np.zeros((60, 60, 2)))
+
+        def decode(self, prompts, part):
+            masks = np.stack([half, head, np.zeros_like(head)])
+            logits = np.where(masks, 3, -3).astype(np.float32)[None]
+            return Masks(logits, np.array([[0.6, 0.8, 0.99]], np.float32), 1)
+
+    (found,), _ = find_heads(
+        np.full((60, 60, 3), 240, np.uint8),
+        (Ambiguous(), Ambiguous.dense),
+        lambda _: (Ambiguous(), Ambiguous.dense),
+        LENGTH,
+        HeadsConfig(rounds=1),
+    )
+    assert np.array_equal(found.region.full((60, 60)), head)
+    assert found.score == pytest.approx(0.8)
+
+
+def test_masks_are_read_at_the_pixels_they_lie_on():
+    """A slope at a quarter of the resolution is the same slope in the image."""
+    ramp = np.tile((np.arange(10, dtype=np.float32) + 0.5) / 0.25 - 0.5, (8, 1))
+    inside = sampled(ramp, 0.25, 5, 10, 25, 14)
+    assert inside.shape == (4, 20)
+    assert inside == pytest.approx(np.tile(np.arange(5.0, 25.0), (4, 1)), abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("x0", "y0", "touches"), [(0, 5, True), (5, 0, True), (17, 5, True), (5, 6, True), (5, 5, False)]
+)
+def test_touching_the_border(x0, y0, touches):
+    assert touches_border(Region(np.ones((4, 3), bool), x0, y0), (10, 20)) is touches
