@@ -41,7 +41,7 @@ class HeadsConfig(_Stage):
     """Points a side of the dense grid."""
     probability: float = Field(0.5, gt=0, lt=1)
     """A pixel is head above this value of the foreground's head map."""
-    min_area_hl2: float = Field(0.12, ge=0)
+    min_area_hl2: float = Field(0.25, ge=0)
     """Smaller heads are debris, unless they touch the border (square head lengths)."""
     max_area_hl2: float = Field(1.6, gt=0)
     """Larger ones too."""
@@ -95,6 +95,17 @@ class KnotsConfig(_Stage):
     """Tails of lower score are dropped."""
 
 
+class JoiningConfig(_Stage):
+    """Pieces of one tail from different rounds → one tail."""
+
+    enabled: bool = True
+    """Whether pieces are joined at all."""
+    gap_hl: float = Field(1.2, ge=0)
+    """Longest gap between two pieces: where tails lie on each other, only one of them was given the stretch."""
+    min_link: float = Field(0.35, ge=0, le=1)
+    """Two pieces are joined when it is at least this sure."""
+
+
 class MatchingConfig(_Stage):
     """Heads × tails → pairs."""
 
@@ -128,6 +139,7 @@ class CS3Config(_Stage):
     heads: HeadsConfig = HeadsConfig()
     tails: TailsConfig = TailsConfig()
     knots: KnotsConfig = KnotsConfig()
+    joining: JoiningConfig = JoiningConfig()
     matching: MatchingConfig = MatchingConfig()
     instances: InstancesConfig = InstancesConfig()
 
@@ -147,6 +159,7 @@ class CS3Config(_Stage):
                 use_direction=False,
             ),
             knots=KnotsConfig(enlarge=2),
+            joining=JoiningConfig(enabled=False),
             matching=MatchingConfig(
                 max_distance_hl=20 / 36,
                 max_angle_deg=60,

@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from cascade.config import KnotsConfig, TailsConfig
 from cascade.geometry import paint_polyline
+from cascade.preprocess import grown, paint_white
 from cascade.sam.protocol import DenseMaps, Encoding
-from cascade.preprocess import paint_white
-from cascade.tails import TailRound, one_round, remembered
+from cascade.tails import RIM_HL, TailRound, one_round, remembered
 from cascade.types import BoolArray, Tail, UInt8Array
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
@@ -23,7 +23,7 @@ _MARGIN_HL = 0.8
 
 @dataclass(frozen=True, eq=False)
 class Knot:
-    """One cut-out: where it lies, how it was shown to the model, and what came of it (in the cut-out's own pixels)."""
+    """One cut-out: where it lies, how it was shown to the model, and what came of it (in its own pixels)."""
 
     box: Box
     picture: UInt8Array
@@ -50,12 +50,13 @@ def untie(
         encode: encodes an image at the scale of the run.
         head_length: pixels.
         config: of this stage.
-        tails: of the rounds before, whose filters apply, all but the single-tail rules: there is no next round.
+        tails: of the rounds before, whose filters apply, all but the single-tail rules: no round follows.
     """
     if not config.enabled:
         return [], []
     left = paint_white(image, gone)
-    foreground = remembered(encode(left)[1], seen, gone)
+    rim = grown(heads, RIM_HL * head_length)
+    foreground = remembered(encode(left)[1], seen, gone, rim)
     found: list[Tail] = []
     knots: list[Knot] = []
     settings = tails.model_copy(update={"min_score": config.min_score, "prompts": "foreground"})
@@ -63,10 +64,10 @@ def untie(
         x0, y0, x1, y1 = box
         picture = enlarge_and_bold(left[y0:y1, x0:x1], config.enlarge, config.bold_hl * head_length)
         encoding, near = encode(picture)
-        covered = _enlarged(heads[y0:y1, x0:x1], picture)
+        covered, around = (_enlarged(mask[y0:y1, x0:x1], picture) for mask in (heads, rim))
         one = one_round(
             picture,
-            (encoding, _with(near, foreground, box, covered)),
+            (encoding, _with(near, foreground, box, covered, around)),
             covered,
             "knots",
             head_length * config.enlarge,
@@ -81,7 +82,7 @@ def untie(
 def leftovers(mask: BoolArray, head_length: float) -> list[Box]:
     """Boxes around what is left, with a margin; boxes that touch become one."""
     margin = round(_MARGIN_HL * head_length)
-    labels, count = ndimage.label(mask, np.ones((3, 3), int))
+    labels, _ = ndimage.label(mask, np.ones((3, 3), int))
     areas = np.bincount(labels.ravel())
     canvas = np.zeros(mask.shape, bool)
     for label, where in enumerate(ndimage.find_objects(labels), 1):
@@ -91,28 +92,28 @@ def leftovers(mask: BoolArray, head_length: float) -> list[Box]:
                 max(rows.start - margin, 0) : rows.stop + margin,
                 max(cols.start - margin, 0) : cols.stop + margin,
             ] = True
-    boxes = []
-    for rows, cols in ndimage.find_objects(ndimage.label(canvas)[0]):
-        boxes.append((cols.start, rows.start, cols.stop, rows.stop))
-    return boxes
+    boxes = ndimage.find_objects(ndimage.label(canvas)[0])
+    return [(cols.start, rows.start, cols.stop, rows.stop) for rows, cols in boxes]
 
 
 def enlarge_and_bold(crop: UInt8Array, enlarge: float, bold: float) -> UInt8Array:
     """A larger picture with thicker dark lines; `bold` is in the crop's pixels, on each side."""
     large = cv2.resize(crop, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC)
     reach = round(bold * enlarge)
-    if reach < 1:
-        return large
-    return cv2.erode(large, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+    if reach >= 1:
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        large = cv2.erode(large, disc)
+    return np.asarray(large, np.uint8)
 
 
-def _with(near: DenseMaps, whole: DenseMaps, box: Box, heads: BoolArray) -> DenseMaps:
-    """The foreground of a cut-out, with what the whole picture shows there and without the rims of painted heads."""
+def _with(near: DenseMaps, whole: DenseMaps, box: Box, heads: BoolArray, rim: BoolArray) -> DenseMaps:
+    """The foreground of a cut-out, with what the whole picture shows there, without painted heads' rims."""
     x0, y0, x1, y1 = box
     size = heads.shape[1], heads.shape[0]
     tail = cv2.resize(whole.tail[y0:y1, x0:x1], size, interpolation=cv2.INTER_LINEAR)
     direction = cv2.resize(whole.direction[y0:y1, x0:x1], size, interpolation=cv2.INTER_NEAREST)
-    return remembered(near, DenseMaps(near.head, tail, direction), heads)
+    before = DenseMaps(near.head, np.asarray(tail, np.float32), np.asarray(direction, np.float32))
+    return remembered(near, before, heads, rim)
 
 
 def _enlarged(mask: BoolArray, picture: UInt8Array) -> BoolArray:

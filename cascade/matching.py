@@ -38,7 +38,7 @@ def match(
     head_length: float,
     config: MatchingConfig,
     direction: FloatArray | None = None,
-    ownership: FloatArray | None = None,
+    encoding: Encoding | None = None,
 ) -> list[Pair]:
     """Pair heads with tails.
 
@@ -47,8 +47,9 @@ def match(
         head_length: pixels.
         config: of this stage.
         direction: `(height, width, 2)` towards the head along each flagellum, where the model offers it.
-        ownership: `(heads, tails)` 0–1: how far the model, asked at one, answers with the other (`owners`).
+        encoding: of the whole image by a model that knows parts: it is asked whose tail is whose.
     """
+    ownership = owners(encoding, heads, tails, head_length, config) if encoding is not None else None
     flows = [flow(tail, direction) if config.use_direction else 0.0 for tail in tails]
     outlines = [outline(head) for head in heads]
     best: dict[tuple[int, int], Pair] = {}

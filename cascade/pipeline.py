@@ -12,14 +12,15 @@ import numpy as np
 
 from cascade.config import CS3Config
 from cascade.errors import ImageError
-from cascade.heads import HeadRound, find_heads, grown
+from cascade.heads import HeadRound, find_heads
+from cascade.joining import join_pieces
 from cascade.instances import assemble, usable_maps
 from cascade.knots import Knot, untie
-from cascade.matching import Pair, match, owners
+from cascade.matching import Pair, match
 from cascade.preprocess import foreground as whitened_foreground
-from cascade.preprocess import normalise, paint_white
+from cascade.preprocess import grown, normalise, paint_white
 from cascade.sam.protocol import DenseMaps, Encoding, PromptableModel
-from cascade.tails import TailRound, find_tails, understood
+from cascade.tails import TailRound, find_tails
 from cascade.types import Head, Result, Tail, UInt8Array
 
 ENOUGH_HEADS = 3
@@ -105,9 +106,16 @@ def segment(
         )
         tails = tails + more
     with clock("matching"):
-        knows_parts = first[0].dense is not None
-        ownership = owners(first[0], heads, tails, head_length, config.matching) if knows_parts else None
-        pairs = match(heads, tails, head_length, config.matching, usable_maps(foreground), ownership)
+        ask_owners = first[0] if first[0].dense is not None else None
+        direction = usable_maps(foreground)
+        pairs = match(heads, tails, head_length, config.matching, direction, ask_owners)
+    with clock("joining"):
+        at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]
+        joined = join_pieces(tails, at_heads, first, head_length, config.joining, config.tails)
+    if len(joined) < len(tails):
+        with clock("matching"):
+            tails = joined
+            pairs = match(heads, tails, head_length, config.matching, direction, ask_owners)
     with clock("instances"):
         sperm = assemble(heads, tails, pairs, head_length, shape, config.instances)
 
@@ -159,7 +167,8 @@ class _Clock:
     def __call__(self, stage: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
-        self.seconds[stage] = round(time.perf_counter() - began, 4)
+        spent = self.seconds.get(stage, 0.0) + time.perf_counter() - began
+        self.seconds[stage] = round(spent, 4)
 
 
 def _pixels(image: UInt8Array | str | Path, pixel_size: float | None) -> tuple[UInt8Array, float | None]:

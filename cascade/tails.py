@@ -1,4 +1,4 @@
-"""S2…Sn, the cascade: single tails, round by round, each on an image from which the tails already understood are gone."""
+"""S2…Sn, the cascade: single tails, round by round, each on an image without the tails understood so far."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from scipy import ndimage
 
 from cascade.config import TailsConfig
 from cascade.geometry import angle_between, paint_polyline, polyline_length, smooth_polyline
-from cascade.preprocess import paint_white
+from cascade.preprocess import grown, paint_white
 from cascade.prompts import as_prompts, grid, points_along
 from cascade.sam.protocol import DenseMaps, Encoding, Masks
 from cascade.skeleton import Skeleton, trace
-from cascade.tracing import Tracer, Walk, branch_affinity
-from cascade.types import BoolArray, FloatArray, Region, Tail, UInt8Array
+from cascade.tracing import Tracer, Walk, end_affinity
+from cascade.types import BoolArray, FloatArray, Tail, UInt8Array
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
 _CHUNK = 64
 _WIDTH_HL = 0.1
+_BEND_STEP_HL, _BEND_REACH = 0.1, 4
+"""A bend is measured on a line of steps this long, over this many of them to each side."""
+RIM_HL = 0.2
+_NEAR_END_HL, _PROMPT_NEAR_HL = 0.8, 1.5
+Asked = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +70,13 @@ def find_tails(
     Returns:
         The tails, what each round did, and the pixels painted white because they are understood.
     """
-    gone = heads
+    gone, rim = heads, grown(heads, RIM_HL * head_length)
     tails: list[Tail] = []
     rounds: list[TailRound] = []
     for number in range(config.rounds):
         left = paint_white(image, gone)
         encoding, foreground = encode(left)
-        encoded = encoding, remembered(foreground, seen, gone)
+        encoded = encoding, remembered(foreground, seen, gone, rim)
         one = one_round(left, encoded, heads, f"S{number + 2}", head_length, config)
         rounds.append(one)
         tails += one.found
@@ -83,9 +88,15 @@ def find_tails(
     return tails, rounds, gone
 
 
-def remembered(now: DenseMaps, before: DenseMaps, gone: BoolArray) -> DenseMaps:
-    """The foreground of what is left, with what was seen before the paint wherever it still stands."""
-    old, new = np.where(gone, 0, before.tail), np.where(gone, 0, now.tail)
+def remembered(now: DenseMaps, before: DenseMaps, gone: BoolArray, rim: BoolArray) -> DenseMaps:
+    """The foreground of what is left, with what was seen before the paint wherever it still stands.
+
+    Args:
+        now, before: foreground of the painted and of the unpainted image.
+        gone: `(height, width)` pixels painted.
+        rim: pixels around painted heads, whose halo looks like a tail: there only the unpainted image counts.
+    """
+    old, new = np.where(gone, 0, before.tail), np.where(gone | rim, 0, now.tail)
     tail = np.maximum(new, old)
     direction = now.direction * new[..., None] + before.direction * old[..., None]
     length = np.linalg.norm(direction, axis=-1, keepdims=True)
@@ -124,8 +135,7 @@ def one_round(
     shape = foreground.tail.shape
     line_pixels = _without_specks(foreground.tail > config.probability, head_length)
     skeleton = trace(line_pixels, config.spur_hl * head_length)
-    objects, masks_asked = _objects(skeleton, shape, head_length, config)
-    affinity, quality = _ask(encoding, skeleton, objects, masks_asked)
+    affinity, quality, objects = ask_about(encoding, skeleton, shape, head_length, config)
     tracer = Tracer(
         skeleton, foreground, heads, head_length, affinity, config.gap_hl * head_length, config.use_direction
     )
@@ -150,46 +160,74 @@ def _without_specks(mask: BoolArray, head_length: float) -> BoolArray:
     return np.asarray(large[labels])
 
 
+def ask_about(
+    encoding: Encoding, skeleton: Skeleton, shape: tuple[int, ...], head_length: float, config: TailsConfig
+) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+    """Prompt the model at every branch: `(n, 2, n, 2)` affinity, `(n,)` quality of its masks, and the points asked."""
+    objects, asked = _objects(skeleton, (shape[0], shape[1]), head_length, config)
+    affinity, quality = _ask(encoding, skeleton, objects, asked, _NEAR_END_HL * head_length)
+    return affinity, quality, objects
+
+
 def _objects(
     skeleton: Skeleton, shape: tuple[int, int], head_length: float, config: TailsConfig
-) -> tuple[list[FloatArray], list[int]]:
-    """What to prompt, and which branch each prompt lies on (-1: to be told by its mask)."""
+) -> tuple[list[FloatArray], list[Asked]]:
+    """What to prompt, and the branch ends that each prompt speaks for (none: its mask tells).
+
+    A long branch is asked near each of its ends: there it is decided how the tail goes on.
+    """
     if config.prompts == "grid":
         points = grid(shape, config.grid_side)
-        return [point[None] for point in points], [-1] * len(points)
-    long = [i for i, b in enumerate(skeleton.branches) if b.length >= config.spur_hl * head_length]
-    return [points_along(skeleton.branches[i].points, config.spacing_hl * head_length) for i in long], long
+        return [point[None] for point in points], [()] * len(points)
+    spacing, near = config.spacing_hl * head_length, _PROMPT_NEAR_HL * head_length
+    objects: list[FloatArray] = []
+    ends: list[Asked] = []
+    for i, branch in enumerate(skeleton.branches):
+        if branch.length < config.spur_hl * head_length:
+            continue
+        if branch.length < 2 * near:
+            objects.append(points_along(branch.points, spacing))
+            ends.append(((i, 0), (i, 1)))
+            continue
+        for end in (0, 1):
+            objects.append(points_along(branch.from_end(end)[: round(near)], spacing))
+            ends.append(((i, end),))
+    return objects, ends
 
 
 def _ask(
-    encoding: Encoding, skeleton: Skeleton, objects: list[FloatArray], on: list[int]
+    encoding: Encoding, skeleton: Skeleton, objects: list[FloatArray], asked: list[Asked], reach: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Affinity of branches and quality of their masks, decoded in chunks so that memory stays flat."""
-    rows, scores = [np.zeros((0, len(skeleton.branches)))], [np.zeros(0)]
-    if skeleton.branches:
+    """Affinity of branch ends and quality of their masks, decoded in chunks so that memory stays flat."""
+    count = len(skeleton.branches)
+    coverage, quality = [np.zeros((0, count, 2))], [np.zeros(0)]
+    if count:
         for start in range(0, len(objects), _CHUNK):
             masks = encoding.decode(as_prompts(objects[start : start + _CHUNK]), "tail")
-            row, score = _coverage(masks, skeleton)
-            rows.append(row)
-            scores.append(score)
-    coverage, quality = np.concatenate(rows), np.concatenate(scores)
-    seeds = np.array(on, int) if len(coverage) else np.zeros(0, int)
-    unknown = seeds < 0
-    if unknown.any():
-        lengths = np.array([b.length for b in skeleton.branches])
-        best = np.argmax(coverage * lengths, axis=1)
-        sure = coverage[np.arange(len(coverage)), best] > 0.5
-        seeds = np.where(unknown, np.where(sure, best, -1), seeds)
-    return branch_affinity(skeleton, seeds, coverage, quality)
+            rows, scores = _coverage(masks, skeleton, reach)
+            coverage.append(rows)
+            quality.append(scores)
+    rows, scores = np.concatenate(coverage), np.concatenate(quality)
+    lengths = np.array([branch.length for branch in skeleton.branches])
+    told = [ends or _told_by_mask(row, lengths) for ends, row in zip(asked, rows, strict=False)]
+    return end_affinity(count, told, rows, scores)
 
 
-def _coverage(masks: Masks, skeleton: Skeleton) -> tuple[FloatArray, FloatArray]:
-    """How much of each branch each mask covers, `(prompts, branches)`, and the masks' scores.
+def _told_by_mask(row: FloatArray, lengths: FloatArray) -> Asked:
+    """Both ends of the branch that a mask covers most of, if it covers any by half."""
+    best = int(np.argmax(row.mean(1) * lengths))
+    return ((best, 0), (best, 1)) if row[best].mean() > 0.5 else ()
 
-    SAM says which tail, the skeleton says where it runs: a mask is read along the branches.
+
+def _coverage(masks: Masks, skeleton: Skeleton, reach: float) -> tuple[FloatArray, FloatArray]:
+    """How much of each branch each mask covers near either end, `(prompts, branches, 2)`, and the masks' scores.
+
+    SAM says which tail, the skeleton says where it runs: a mask is read along the branches, within `reach`
+    pixels of their ends, where it is decided how a tail goes on.
     """
     height, width = masks.logits.shape[-2:]
-    points = [branch.points[::2] for branch in skeleton.branches]
+    steps = max(2, round(reach))
+    points = [branch.from_end(end)[:steps:2] for branch in skeleton.branches for end in (0, 1)]
     starts = np.cumsum([0, *(len(p) for p in points[:-1])])
     cells = np.floor((np.concatenate(points) + 0.5) * masks.scale).astype(int)
     flat = np.clip(cells[:, 1], 0, height - 1) * width + np.clip(cells[:, 0], 0, width - 1)
@@ -198,7 +236,7 @@ def _coverage(masks: Masks, skeleton: Skeleton) -> tuple[FloatArray, FloatArray]
     means = np.add.reduceat(inside, starts, axis=-1) / np.diff([*starts, len(flat)])
     best = np.argmax(masks.scores, axis=1)
     each = np.arange(len(masks))
-    return means[each, best], masks.scores[each, best]
+    return means[each, best].reshape(len(masks), -1, 2), masks.scores[each, best]
 
 
 def _score(walk: Walk, tracer: Tracer, quality: FloatArray, foreground: DenseMaps) -> float:
@@ -224,8 +262,8 @@ def _why_not(walk: Walk, score: float, tracer: Tracer, config: TailsConfig, keep
         return f"score {score:.2f} < {config.min_score:.2f}"
     if keep_rest:
         return ""
-    line = smooth_polyline(walk.points, 0.1 * unit, 0.15 * unit)
-    bend = sharpest_bend(line, max(1, round(4)))
+    line = smooth_polyline(walk.points, _BEND_STEP_HL * unit, 0.15 * unit)
+    bend = sharpest_bend(line, _BEND_REACH)
     if bend < config.min_bend_deg:
         return f"bend of {bend:.0f}° < {config.min_bend_deg:.0f}°"
     for branch, end in ((walk.steps[-1][0], 1 - walk.steps[-1][1]), walk.steps[0]):
@@ -256,5 +294,4 @@ def sharpest_bend(line: FloatArray, reach: int) -> float:
 def _tail(walk: Walk, score: float, name: str, head_length: float, shape: tuple[int, int]) -> Tail:
     line = smooth_polyline(walk.points, 0.05 * head_length, 0.08 * head_length)
     width = _WIDTH_HL * head_length
-    region: Region = paint_polyline(line, width, shape)
-    return Tail(region, score, line, width, name)
+    return Tail(paint_polyline(line, width, shape), score, line, width, name)

@@ -1,13 +1,16 @@
 """Which way a tail goes on where lines meet, and where it stops.
 
-A tail is a walk along a skeleton's branches. At each end of the walk the ways on are the other branches at the junction, those beyond a
-short connecting branch, and those across a gap; each is judged by four witnesses: how straight it is, whether the model's mask of
-this tail covers it, whether the direction towards the head runs on, and how wide the gap is.
+A tail is a walk along a skeleton's branches. At each end of a branch the ways on are the other branches at
+the junction, those beyond a short connecting branch, and those across a gap; each is judged by several
+witnesses: how straight it is, whether the model's mask of this tail covers it, whether the direction towards
+the head runs on, how wide the gap is and whether flagellum is seen in it, and whether a head ends the tail
+here.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -24,10 +27,10 @@ from cascade.types import BoolArray, FloatArray
 End = tuple[int, int]
 """Branch index, and 0 for its first or 1 for its last point."""
 
-_WEIGHTS = np.array([-2.8, 3.7, 0.8, 0.6, -0.7, 4.0, -0.3])
+_WEIGHTS = np.array([-2.6, 2.6, 2.4, 0.5, -0.8, 4.0, 0.0])
 """Log-odds of going on, by witness (see `Tracer.witnesses`)."""
 _CONNECTOR_HL = 0.45
-"""Branches between two junctions shorter than this are where lines lie on each other: both may walk over them."""
+"""Shorter branches between two junctions are where lines lie on each other: both may walk over them."""
 _DEPTH = 3
 _HEAD_AHEAD_HL, _HEAD_NEAR_HL = 0.25, 0.1
 
@@ -69,9 +72,11 @@ class Tracer:
         foreground: for direction and for the evidence in gaps.
         heads: `(height, width)` pixels of known heads, all false where none are known.
         head_length: pixels.
-        affinity: `(n, n)` 0–1: how much of branch `j` the mask prompted on branch `i` covers; NaN where not asked.
+        affinity: `(n, 2, n, 2)` 0–1: how much of a branch near one end the mask prompted near another's end
+            covers; NaN: not asked.
         gap: longest gap bridged, pixels.
         use_direction: whether the direction map is a witness.
+        closed: ends that are known to lie at their head: no way on.
     """
 
     skeleton: Skeleton
@@ -81,6 +86,7 @@ class Tracer:
     affinity: FloatArray
     gap: float
     use_direction: bool = True
+    closed: frozenset[End] = frozenset()
     _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -115,6 +121,8 @@ class Tracer:
     def at_head(self) -> BoolArray:
         """`(n, 2)`: whether an end points into a known head from nearby."""
         out = np.zeros((len(self.skeleton.branches), 2), bool)
+        for end in self.closed:
+            out[end] = True
         if not self.heads.any():
             return out
         distance = cv2.distanceTransform((~self.heads).astype(np.uint8), cv2.DIST_L2, 3)
@@ -194,8 +202,8 @@ class Tracer:
     def witnesses(self, start: End, to: End, via: tuple[End, ...]) -> FloatArray:
         """What speaks for going on from one end to another: `(7,)`.
 
-        1; straightness, the mean cosine of the turns; how far the model's masks of either branch cover the other,
-        -1–1; whether the direction towards the head runs on, -1–1; the gap, head lengths; how much
+        1; straightness, the mean cosine of the turns; how far the model's masks of either branch cover the
+        other, -1–1; whether the direction towards the head runs on, -1–1; the gap, head lengths; how much
         flagellum is seen in it, 0–1; and how many of the two ends point into a head, where tails end.
         """
         out_of, into = self.tangents[start], -self.tangents[to]
@@ -204,9 +212,8 @@ class Tracer:
         straight = [float(out_of @ into)]
         if gap > 0.12 * self.head_length:
             straight += [float(out_of @ step) / gap, float(step @ into) / gap]
-        covered = [
-            a for a in (self.affinity[start[0], to[0]], self.affinity[to[0], start[0]]) if not math.isnan(a)
-        ]
+        masks = self.affinity[(*start, *to)], self.affinity[(*to, *start)]
+        covered = [a for a in masks if not math.isnan(a)]
         mutual = 2 * sum(covered) / len(covered) - 1 if covered else 0.0
         leaving = self.flow[start[0]] * (1 if start[1] == 1 else -1)
         entering = self.flow[to[0]] * (1 if to[1] == 0 else -1)
@@ -231,9 +238,10 @@ class Tracer:
         return float(self.foreground.tail[y, x].mean())
 
     def walks(self, min_link: float) -> list[Walk]:
-        """Join branches into walks: each end goes on to one other at most, the best total over the whole skeleton.
+        """Join branches into walks: each end goes on to one other at most, by best total over the skeleton.
 
-        A walk from head to head is two tails taken for one: it is cut at its weakest link and all is joined anew.
+        A walk from head to head is two tails taken for one: it is cut at its weakest link and all is joined
+        anew.
 
         Args:
             min_link: a link's least score, 0–1.
@@ -245,7 +253,8 @@ class Tracer:
             if not self.connectors[i]
             for end in (0, 1)
             for link in self.links((i, end))
-            if link.odds > floor and not self.connectors[link.to[0]] and link.to[0] != i
+            if not {(i, end), link.to} & self.closed
+            and link.odds > floor and not self.connectors[link.to[0]] and link.to[0] != i
         }
         while True:
             joined = self._best_total(links, floor)
@@ -318,30 +327,28 @@ class Tracer:
         return frozenset((start, link.to))
 
 
-def branch_affinity(
-    skeleton: Skeleton, seeds: NDArray[np.int_], coverage: FloatArray, scores: FloatArray
+def end_affinity(
+    count: int, asked: Sequence[tuple[End, ...]], coverage: FloatArray, scores: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Collect what prompts say of branches.
+    """Collect what prompts say of branch ends.
 
     Args:
-        skeleton: `n` branches.
-        seeds: `(prompts,)` the branch that each prompt lies on, -1 for none.
-        coverage: `(prompts, n)` how much of each branch the prompt's mask covers.
+        count: number of branches, `n`.
+        asked: for each prompt the ends it speaks for.
+        coverage: `(prompts, n, 2)` how much of each branch, near either end, the prompt's mask covers.
         scores: `(prompts,)` predicted IoU.
 
     Returns:
-        `(n, n)` affinity and `(n,)` score of each branch's own prompts, weighted by score; NaN where none was asked.
+        `(n, 2, n, 2)` affinity and `(n,)` score of each branch's own prompts, weighted by score; NaN: not asked.
     """
-    count = len(skeleton.branches)
-    weight = np.zeros(count)
-    affinity, quality = np.zeros((count, count)), np.zeros(count)
-    for seed, row, score in zip(seeds, coverage, scores, strict=True):
-        if seed >= 0:
-            trust = max(float(score), 1e-3)
-            weight[seed] += trust
-            affinity[seed] += trust * row
-            quality[seed] += trust * score
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return affinity / np.where(weight > 0, weight, np.nan)[:, None], quality / np.where(
-            weight > 0, weight, np.nan
-        )
+    weight = np.zeros((count, 2))
+    affinity, quality = np.zeros((count, 2, count, 2)), np.zeros((count, 2))
+    for ends, row, score in zip(asked, coverage, scores, strict=True):
+        trust = max(float(score), 1e-3)
+        for end in ends:
+            weight[end] += trust
+            affinity[end] += trust * row
+            quality[end] += trust * score
+    known = np.where(weight > 0, weight, np.nan)
+    total = weight.sum(1)
+    return affinity / known[..., None, None], quality.sum(1) / np.where(total > 0, total, np.nan)

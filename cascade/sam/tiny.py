@@ -33,10 +33,21 @@ MOST_ENLARGED = 2.0
 """No image is enlarged by more, however short its heads: it would cost memory and show nothing new."""
 MOST_PIXELS = 12_000_000
 """Working pixels of an image, at most; what would have more is seen at a smaller scale."""
+_WINDOW: dict[Part, int] = {"head": 32, "tail": 64}
+"""Embedding cells a side of the window that is decoded around a prompt: 6 and 11 head lengths.
+
+The network was taught on fields of this order. Decoding whole images of twice the side costs four times as
+much, and finds no more.
+"""
+_MARGIN_CELLS, _WINDOW_STEP = 16, 16
+_MASK_CELL = STRIDE // MASK_STRIDE
+"""Mask pixels per embedding cell."""
+_OUTSIDE = -20.0
+"""Mask logit beyond the window."""
 _CELLS_AT_ONCE = {"cpu": 40_960, "cuda": 655_360}
 """Embedding cells times prompts that are decoded together.
 
-On a CPU, more at once is no faster (its caches overflow) and costs a hundred megabytes a prompt.
+On a CPU, more at once is no faster (its caches overflow) and takes more memory.
 """
 
 
@@ -81,27 +92,39 @@ class Tiny:
 
     def _decode(self, encoding: _TinyEncoding, prompts: Prompts, part: Part) -> Masks:
         width, height = (-(-side // MASK_STRIDE) for side in encoding.size)
-        wanted = slice(PART_TOKEN[part], PART_TOKEN[part] + 1)
-        logits = np.empty((len(prompts), 1, height, width), np.float32)
+        logits = np.full((len(prompts), 1, height, width), _OUTSIDE, np.float32)
         scores = np.empty((len(prompts), 1), np.float32)
         points, labels = _padded_as_taught(prompts)
-        working = (points + 0.5) * encoding.scale - 0.5
+        points = (points + 0.5) * encoding.scale - 0.5
+        cells = encoding.features.embedding.shape[-2:]
         with torch.inference_mode(), self._precision():
-            for batch in self._batches(len(prompts), encoding.size):
-                out, quality = self._network.decode(
-                    encoding.features,
-                    torch.from_numpy(working[batch]).to(self._device).float(),
-                    torch.from_numpy(labels[batch]).to(self._device),
-                    wanted,
-                )
-                logits[batch] = out[:, :, :height, :width].float().cpu().numpy()
-                scores[batch] = quality.float().clamp(0, 1).cpu().numpy()
+            for window in _windows(points, labels, (cells[0], cells[1]), part, self._device.type):
+                out, quality = self._decode_window(encoding.features, window, points, labels, part)
+                for mask, index, (x, y) in zip(out, window.members, window.origins * _MASK_CELL, strict=True):
+                    inside = logits[index, 0, y : y + mask.shape[0], x : x + mask.shape[1]]
+                    inside[:] = mask[: inside.shape[0], : inside.shape[1]]
+                scores[window.members, 0] = quality
         return Masks(logits, scores, encoding.scale / MASK_STRIDE)
 
-    def _batches(self, count: int, size: tuple[int, int]) -> Iterator[slice]:
-        cells = -(-size[0] // STRIDE) * -(-size[1] // STRIDE)
-        most = max(1, _CELLS_AT_ONCE.get(self._device.type, _CELLS_AT_ONCE["cpu"]) // cells)
-        return (slice(start, min(start + most, count)) for start in range(0, count, most))
+    def _decode_window(
+        self,
+        features: Features,
+        window: _Windows,
+        points: NDArray[np.float32],
+        labels: NDArray[np.int8],
+        part: Part,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits `(n, h, w)` and scores `(n,)` of the members' windows."""
+        crops = features.crops(window.origins, window.size)
+        shifted = points[window.members] - window.origins[:, None].astype(np.float32) * STRIDE
+        token = PART_TOKEN[part]
+        logits, scores = self._network.decode(
+            crops,
+            torch.from_numpy(shifted).to(self._device),
+            torch.from_numpy(labels[window.members]).to(self._device),
+            slice(token, token + 1),
+        )
+        return logits[:, 0].float().cpu().numpy(), scores[:, 0].float().clamp(0, 1).cpu().numpy()
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=has_fast_bfloat16(self._device))
@@ -118,6 +141,50 @@ def _working_scale(height: int, width: int, head_length: float) -> float:
     """Working pixels per image pixel."""
     most = min(MOST_ENLARGED, math.sqrt(MOST_PIXELS / (height * width)))
     return min(WORKING_HEAD_LENGTH / head_length, most)
+
+
+@dataclass(frozen=True, eq=False)
+class _Windows:
+    """Prompts that are decoded together, each in a window of its own; everything in embedding cells.
+
+    Attributes:
+        members: `(n,)` indices of the prompts.
+        origins: `(n, 2)` x, y of the first cell of their windows.
+        size: width and height of the windows.
+    """
+
+    members: NDArray[np.intp]
+    origins: NDArray[np.intp]
+    size: tuple[int, int]
+
+
+def _windows(
+    points: NDArray[np.float32], labels: NDArray[np.int8], cells: tuple[int, int], part: Part, device: str
+) -> Iterator[_Windows]:
+    """Windows around prompts: at least as large as `_WINDOW`, no larger than the image.
+
+    Args:
+        points: `(batch, n, 2)` in working pixels.
+        labels: `(batch, n)`.
+        cells: height and width of the embedding.
+        part: what the prompts aim at.
+        device: type of device, which says how many are decoded at once.
+    """
+    real = (labels != -1)[..., None]
+    low = np.where(real, points, np.inf).min(1, initial=np.inf)
+    high = np.where(real, points, -np.inf).max(1, initial=-np.inf)
+    low, high = np.where(np.isfinite(low), low, 0), np.where(np.isfinite(high), high, 0)
+    needed = (high - low) / STRIDE + 2 * _MARGIN_CELLS
+    most = np.array(cells[::-1])
+    size = np.maximum(_WINDOW[part], _WINDOW_STEP * np.ceil(needed / _WINDOW_STEP))
+    size = np.minimum(size, most).astype(np.intp)
+    origins = np.clip(np.round((low + high) / 2 / STRIDE - size / 2), 0, most - size).astype(np.intp)
+    for width, height in np.unique(size, axis=0).tolist():
+        members = np.flatnonzero((size == (width, height)).all(1))
+        at_once = max(1, _CELLS_AT_ONCE.get(device, _CELLS_AT_ONCE["cpu"]) // (width * height))
+        for start in range(0, len(members), at_once):
+            some = members[start : start + at_once]
+            yield _Windows(some, origins[some], (width, height))
 
 
 def _padded_as_taught(prompts: Prompts) -> tuple[NDArray[np.float32], NDArray[np.int8]]:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.mask_decoder import MLP
@@ -97,6 +99,27 @@ class Features:
             self.embedding[one], self.fine4[one], self.fine2[one], self.dense[one], self.owner[one]
         )
 
+    def crops(self, origins: NDArray[np.intp], size: tuple[int, int]) -> Features:
+        """What the mask decoder takes of windows of one image, as a batch.
+
+        Args:
+            origins: `(n, 2)` x, y of each window's first cell of the embedding.
+            size: width and height of the windows, in cells.
+        """
+        width, height = size
+
+        def cut(whole: Tensor, factor: int) -> Tensor:
+            return torch.cat(
+                [
+                    whole[..., y * factor : (y + height) * factor, x * factor : (x + width) * factor]
+                    for x, y in origins.tolist()
+                ]
+            )
+
+        return Features(
+            cut(self.embedding, 1), cut(self.fine4, 2), cut(self.fine2, 4), self.dense, self.owner
+        )
+
 
 class TinyEncoder(nn.Module):
     """Image encoder: a U-shaped network that keeps its fine features."""
@@ -165,10 +188,10 @@ class TinyMaskDecoder(MaskDecoder):  # type: ignore[misc]  # the package is unty
     def forward(
         self, features: Features, position: Tensor, sparse: Tensor, dense: Tensor, wanted: slice
     ) -> tuple[Tensor, Tensor]:
-        """Masks of one image's prompts.
+        """Masks of prompts.
 
         Args:
-            features: of one image.
+            features: of one image, or of a window for each prompt.
             position: `(1, 128, h, w)` positional encoding.
             sparse: `(B, n, 128)` prompt tokens.
             dense: `(B, 128, h, w)` drawn prompts.
@@ -194,7 +217,9 @@ class TinyMaskDecoder(MaskDecoder):  # type: ignore[misc]  # the package is unty
         # each prompt's own.
         coarse = torch.einsum("bkc,bchw->bkhw", hyper[..., :_FINE4], fine)
         logits = F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
-        logits = logits + torch.einsum("bkc,chw->bkhw", hyper[..., _FINE4:], features.fine2[0])
+        logits = logits + torch.einsum(
+            "bkc,bchw->bkhw", hyper[..., _FINE4:], features.fine2.expand(batch, -1, -1, -1)
+        )
         return logits, self.iou_prediction_head(states[:, 0])[:, wanted]
 
 
@@ -224,11 +249,11 @@ class TinySam(Sam):  # type: ignore[misc]  # the package is untyped
     def decode(
         self, features: Features, points: Tensor, labels: Tensor, wanted: slice = EVERY_TOKEN
     ) -> tuple[Tensor, Tensor]:
-        """Masks for prompts on one encoded image.
+        """Masks for prompts.
 
         Args:
-            features: of one image.
-            points: `(B, n, 2)` in working pixels.
+            features: of one image, or of a window for each prompt.
+            points: `(B, n, 2)` in working pixels of the image or the window.
             labels: `(B, n)`: 1 on the object, 0 off it, -1 padding.
             wanted: which of the three mask tokens to answer for.
 

@@ -1,0 +1,1 @@
+"""Teaching the shipped model: samples, losses, the loop, and the command `cs3 train`."""

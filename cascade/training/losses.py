@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  the field's name for it
@@ -20,7 +22,7 @@ def _dice(logits: Tensor, truth: Tensor) -> Tensor:
     return torch.where(truth.sum((-2, -1)) > 0, 1 - (2 * overlap + 1) / (total + 1), torch.zeros_like(total))
 
 
-def dense_loss(features: Features, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def dense_loss(features: Features, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Loss of heads, flagella, direction and owner; every term is near 1 when nothing has been learnt."""
     dense = features.dense.float()
     losses = {}

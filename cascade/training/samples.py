@@ -1,7 +1,7 @@
 """Endless training samples from synthetic smears: pictures, dense maps, prompts and the masks they ask for.
 
-A worker keeps a pool of scenes and draws each several times, mirrored, with other prompts, and with other parts already painted white,
-as the cascade does between its rounds.
+A worker keeps a pool of scenes and draws each several times, mirrored, with other prompts, and with other
+parts already painted white, as the cascade does between its rounds.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
 from cascade.preprocess import WHITE, normalise
+from cascade.prompts import MOST_POINTS
+from cascade.sam.tiny_network import MASK_STRIDE, STRIDE
 from cascade.synthesis import SyntheticSmear, SyntheticSperm, synthesize
-from cascade.types import BoolArray, FloatArray, UInt8Array
+from cascade.types import BoolArray, FloatArray, Region, UInt8Array
 
 SHAPE = (512, 640)
 """Height and width of a training picture, working pixels."""
@@ -25,14 +27,14 @@ HEAD_LENGTHS = (30.0, 62.0)
 """Range of head lengths, working pixels: wide, so that a first look at an image of unknown scale works."""
 PROMPTS = 4
 """Prompts a picture."""
-POINTS = 8
-"""Points a prompt, at most."""
 _POOL = 96
+"""Scenes that a worker keeps."""
 _REUSE = 6
-_CELL = 8
-_MASK_STRIDE = 2
+"""Samples for each new scene."""
 _ERASE_HEADS, _ERASE_TAILS = 0.25, 0.4
+"""Share of samples in which all heads, and in which some tails, are already painted white."""
 _ON_HEADS = 0.3
+"""Share of prompts that lie on heads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,19 @@ def _scene(rng: np.random.Generator) -> SyntheticSmear:
 
 
 def sample(smear: SyntheticSmear, rng: np.random.Generator, prompts: int) -> dict[str, NDArray[Any]]:
-    """One training sample of a scene, as arrays ready to be stacked."""
+    """One training sample of a scene, as arrays ready to be stacked; `H, W` are `SHAPE`.
+
+    Returns:
+        `image`: `(H, W, 3)` uint8 RGB, normalised.
+        `head`, `tail`: `(H, W)` uint8 0/1.
+        `direction`: `(2, H, W)` float16, unit vector x, y along the flagellum towards its head, valid where
+        `alone`: `(H, W)` uint8 0/1, one flagellum and no other.
+        `owner`: `(2, H/8, W/8)` float32, vector x, y from a cell on a flagellum to the centre of its head, in
+        head lengths, valid where `owned`: `(H/8, W/8)` uint8 0/1.
+        `points`: `(prompts, 8, 2)` float32 x, y; `labels`: `(prompts, 8)` int8, 1 on the object, -1 padding.
+        `masks`: `(prompts, 3, H/2, W/2)` uint8 0–255, the whole sperm, its head, its flagellum;
+        `known`: `(prompts, 3)` float32, 1 where the picture can tell that mask.
+    """
     erase_heads = bool(rng.random() < _ERASE_HEADS)
     share = rng.random() if rng.random() < _ERASE_TAILS else 0.0
     erased = {s.sperm_id for s in smear.sperm if rng.random() < share}
@@ -90,16 +104,20 @@ def sample(smear: SyntheticSmear, rng: np.random.Generator, prompts: int) -> dic
     maps["head"] = np.zeros(SHAPE, np.uint8) if erase_heads else _heads(smear)
     image = _recolour(_paint(smear, erase_heads, erased, rng), rng)
     chosen = _choose_prompts(kept, smear.head_length, prompts, not erase_heads, rng)
-    points = np.zeros((prompts, POINTS, 2), np.float32)
-    labels = np.full((prompts, POINTS), -1, np.int8)
-    masks = np.zeros((prompts, 3, SHAPE[0] // _MASK_STRIDE, SHAPE[1] // _MASK_STRIDE), np.uint8)
-    known = np.zeros((prompts, 3), np.float32)
+    out = {"image": image, **maps, **_prompt_targets(chosen, prompts, not erase_heads)}
+    return _flip(out, bool(rng.random() < 0.5), bool(rng.random() < 0.5))
+
+
+def _prompt_targets(chosen: list[Prompt], count: int, head_known: bool) -> dict[str, NDArray[Any]]:
+    points = np.zeros((count, MOST_POINTS, 2), np.float32)
+    labels = np.full((count, MOST_POINTS), -1, np.int8)
+    masks = np.zeros((count, 3, SHAPE[0] // MASK_STRIDE, SHAPE[1] // MASK_STRIDE), np.uint8)
+    known = np.zeros((count, 3), np.float32)
     for i, prompt in enumerate(chosen):
         points[i, : len(prompt.points)] = prompt.points
         labels[i, : len(prompt.points)] = 1
-        masks[i], known[i] = _mask_targets(prompt.sperm, not erase_heads)
-    out = {"image": image, **maps, "points": points, "labels": labels, "masks": masks, "known": known}
-    return _flip(out, bool(rng.random() < 0.5), bool(rng.random() < 0.5))
+        masks[i], known[i] = _mask_targets(prompt.sperm, head_known)
+    return {"points": points, "labels": labels, "masks": masks, "known": known}
 
 
 def _heads(smear: SyntheticSmear) -> UInt8Array:
@@ -121,7 +139,8 @@ def _paint(
         if sperm.sperm_id in erased and sperm.flagellum is not None:
             _stamp(gone, sperm.flagellum.mask, sperm.flagellum.x0, sperm.flagellum.y0)
     grow = int(rng.integers(1, 4))
-    gone = cv2.dilate(gone, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
+    gone = np.asarray(cv2.dilate(gone, disc), np.uint8)
     image = smear.image.copy()
     # A tail that runs over a head is painted up to the head alone: heads are understood before tails.
     image[gone > (0 if erase_heads else heads)] = WHITE
@@ -133,7 +152,7 @@ def _recolour(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     absorbed = (WHITE - image.astype(np.float32)) * rng.uniform(0.75, 1.3) * rng.uniform(0.88, 1.12, 3)
     out = WHITE - absorbed.astype(np.float32)
     if rng.random() < 0.3:
-        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.1)))
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.1))), np.float32)
     if rng.random() < 0.4:
         out = out + rng.standard_normal(out.shape, dtype=np.float32) * rng.uniform(0.5, 4.0)
     return np.clip(out, 0, 255).astype(np.uint8)
@@ -143,40 +162,40 @@ def _dense_targets(
     sperm: list[SyntheticSperm], head_length: float, headless: bool
 ) -> dict[str, NDArray[Any]]:
     """Flagellum mask, direction where one flagellum alone lies, vector to the owner's head by cell."""
-    tail = np.zeros(SHAPE, np.uint8)
+    tail, count = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     direction = np.zeros((2, *SHAPE), np.float32)
-    count = np.zeros(SHAPE, np.uint8)
-    cells = SHAPE[0] // _CELL, SHAPE[1] // _CELL
+    cells = SHAPE[0] // STRIDE, SHAPE[1] // STRIDE
     owner, owners = np.zeros((2, *cells), np.float32), np.zeros(cells, np.uint8)
     for one in sperm:
-        flagellum = one.flagellum
-        if flagellum is None or len(one.flagellum_centreline) < 2:
+        if one.flagellum is None or len(one.flagellum_centreline) < 2:
             continue
-        _stamp(tail, flagellum.mask, flagellum.x0, flagellum.y0)
-        x0, y0, x1, y1 = flagellum.box
-        index = _nearest_segment(one.flagellum_centreline, flagellum.box, head_length)
-        inside = flagellum.mask & (index >= 0)
-        tangent = one.flagellum_centreline[:-1] - one.flagellum_centreline[1:]
-        tangent = tangent / np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-6)
-        window = (slice(max(y0, 0), min(y1, SHAPE[0])), slice(max(x0, 0), min(x1, SHAPE[1])))
-        cut = (
-            slice(window[0].start - y0, window[0].stop - y0),
-            slice(window[1].start - x0, window[1].stop - x0),
-        )
-        here, which = inside[cut], index[cut]
-        count[window] += here
-        for axis in (0, 1):
-            direction[axis][window][here] = tangent[which[here], axis]
+        _stamp(tail, one.flagellum.mask, one.flagellum.x0, one.flagellum.y0)
+        _point_along(one.flagellum, one.flagellum_centreline, direction, count, head_length)
         if one.head is not None:
-            _point_home(one, owner, owners, head_length)
-    alone = (count == 1).astype(np.uint8)
+            _point_home(one.head, one.flagellum_centreline, owner, owners, head_length)
     return {
         "tail": tail,
         "direction": direction.astype(np.float16),
-        "alone": alone,
+        "alone": (count == 1).astype(np.uint8),
         "owner": owner,
         "owned": ((owners == 1) & (not headless)).astype(np.uint8),
     }
+
+
+def _point_along(
+    flagellum: Region, line: FloatArray, direction: FloatArray, count: NDArray[np.uint8], head_length: float
+) -> None:
+    """Write a flagellum's direction towards its head (the line begins there), and count it at its pixels."""
+    x0, y0, x1, y1 = flagellum.box
+    index = _nearest_segment(line, flagellum.box, head_length)
+    tangent = line[:-1] - line[1:]
+    tangent = tangent / np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-6)
+    rows, columns = slice(max(y0, 0), min(y1, SHAPE[0])), slice(max(x0, 0), min(x1, SHAPE[1]))
+    cut = slice(rows.start - y0, rows.stop - y0), slice(columns.start - x0, columns.stop - x0)
+    inside, which = (flagellum.mask & (index >= 0))[cut], index[cut]
+    count[rows, columns] += inside
+    for axis in (0, 1):
+        direction[axis][rows, columns][inside] = tangent[which[inside], axis]
 
 
 def _nearest_segment(
@@ -192,18 +211,17 @@ def _nearest_segment(
 
 
 def _point_home(
-    one: SyntheticSperm, owner: FloatArray, owners: NDArray[np.uint8], head_length: float
+    head: Region, line: FloatArray, owner: FloatArray, owners: NDArray[np.uint8], head_length: float
 ) -> None:
-    if one.head is None:
-        return
-    line = np.zeros(owners.shape, np.uint8)
-    points = np.round(((one.flagellum_centreline + 0.5) / _CELL - 0.5) * 16).astype(np.int32)
-    cv2.polylines(line, [points], False, 1, 1, shift=4)
-    ys, xs = np.nonzero(line)
-    x0, y0, x1, y1 = one.head.box
-    owner[0][ys, xs] = ((x0 + x1) / 2 - (xs + 0.5) * _CELL) / head_length
-    owner[1][ys, xs] = ((y0 + y1) / 2 - (ys + 0.5) * _CELL) / head_length
-    owners += line
+    """Write the vector to a flagellum's head into the cells along its centreline, and count it there."""
+    own = np.zeros(owners.shape, np.uint8)
+    points = np.round(((line + 0.5) / STRIDE - 0.5) * 16).astype(np.int32)
+    cv2.polylines(own, [points], False, 1, 1, shift=4)
+    ys, xs = np.nonzero(own)
+    x0, y0, x1, y1 = head.box
+    owner[0][ys, xs] = ((x0 + x1) / 2 - (xs + 0.5) * STRIDE) / head_length
+    owner[1][ys, xs] = ((y0 + y1) / 2 - (ys + 0.5) * STRIDE) / head_length
+    owners += own
 
 
 def _choose_prompts(
@@ -225,11 +243,11 @@ def _choose_prompts(
 
 
 def _points_along(line: FloatArray, head_length: float, rng: np.random.Generator) -> FloatArray:
-    """Up to `POINTS` points on a stretch of a centreline, as spaced along a branch of a skeleton."""
+    """Up to `MOST_POINTS` points on a stretch of a centreline, as spaced along a branch of a skeleton."""
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     stretch = min(arc[-1], head_length * float(np.exp(rng.uniform(np.log(0.35), np.log(9.0)))))
     start = rng.uniform(0, arc[-1] - stretch)
-    number = int(np.clip(round(stretch / (0.35 * head_length)), 1, POINTS))
+    number = int(np.clip(round(stretch / (0.35 * head_length)), 1, MOST_POINTS))
     at = start + (np.arange(number) + 0.5) / number * stretch
     points = np.stack([np.interp(at, arc, line[:, 0]), np.interp(at, arc, line[:, 1])], -1)
     return points + rng.normal(0, 0.02 * head_length, points.shape)
@@ -253,7 +271,7 @@ def _mask_targets(one: SyntheticSperm, head_known: bool) -> tuple[UInt8Array, Fl
         if region is not None:
             _stamp(full, region.mask, region.x0, region.y0)
         parts.append(full * 255)
-    size = SHAPE[1] // _MASK_STRIDE, SHAPE[0] // _MASK_STRIDE
+    size = SHAPE[1] // MASK_STRIDE, SHAPE[0] // MASK_STRIDE
     head, tail = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts)
     known = np.array([head_known, head_known, 1.0], np.float32)
     return np.stack([np.maximum(head, tail), head, tail]), known

@@ -2,100 +2,156 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+import math
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, cast
 
+import cv2
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812  the field's name for it
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from cascade.sam.tiny import TinySam, has_fast_bfloat16, save_tiny
+from cascade.errors import ModelError
+from cascade.sam.checkpoints import sha256_of
+from cascade.sam.tiny import has_fast_bfloat16, read_network, save_tiny
+from cascade.sam.tiny_network import TinySam
+from cascade.training.checkpoint import LOG, WEIGHTS, read_checkpoint, write_checkpoint
+from cascade.training.log import JsonLog
 from cascade.training.losses import dense_loss, mask_loss
 from cascade.training.samples import PROMPTS, SmearStream
+from cascade.training.settings import TinyTraining
 
-Log = Callable[[int, Mapping[str, float]], None]
 _AVERAGE_DECAY = 0.998
 _PARTS = ("head", "tail", "direction", "owner", "mask", "score")
 
 
-@dataclass(frozen=True)
-class TinyTraining:
-    """Settings of a run.
+class Watcher:
+    """What a training tells while it runs; this one does not listen."""
 
-    Attributes:
-        steps: optimiser steps in all.
-        dense_steps: first steps, which teach the dense maps alone.
-        batch: pictures a step.
-        rate: peak learning rate; it rises over the first 3 % and falls as a cosine.
-        seed: of weights and samples.
-        threads: CPU threads of the network; 0 leaves it to torch.
-        workers: processes that draw smears.
-        save_every: steps between checkpoints.
-    """
+    def begin(self, step: int, steps: int) -> None:
+        """`step` of `steps` are done, perhaps by an earlier run."""
 
-    steps: int = 12_000
-    dense_steps: int = 4_000
-    batch: int = 4
-    rate: float = 2e-3
-    seed: int = 0
-    threads: int = 0
-    workers: int = 1
-    save_every: int = 200
+    def taught(self, step: int, losses: Mapping[str, float]) -> None:
+        """One more step is done."""
 
 
-def train_tiny(out: Path, settings: TinyTraining, device: torch.device, log: Log) -> Path:
-    """Train, or go on from `out/checkpoint.pt`, and write `out/tiny.safetensors`.
+def train_tiny(
+    out: Path,
+    settings: TinyTraining,
+    device: torch.device,
+    watcher: Watcher | None = None,
+    *,
+    init: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Train, or go on from `out/checkpoint.pt`, and write `out/tiny.safetensors` and `out/log.jsonl`.
+
+    What is written is the running average of the weights. A run that goes on has the network, average and
+    optimiser of the one it continues; its samples are those of the same seed, but drawn from a new pool.
 
     Args:
         out: folder of checkpoint, log and weights.
-        settings: of the run; a run resumes under the settings it is given, from the step it had reached.
+        settings: of the run. One that goes on needs the settings of the run before, except for steps (the
+            learning rate follows the new number), threads, workers and save_every.
         device: where to train.
-        log: called with step and losses.
+        watcher: told what happens.
+        init: weights to start from, written by an earlier training.
+        stop: asked after every step; where it says so, the run is saved and ends early.
+
+    Returns:
+        Steps taught so far: `settings.steps`, or fewer after a stop.
+
+    Raises:
+        ConfigError: the folder holds a checkpoint of other settings, or one that has gone further.
+        ModelError: `init` or the checkpoint is damaged or of another architecture; or the training diverged.
+        OutputError: the folder cannot be written, or holds weights that a new training would replace.
     """
+    watcher = watcher or Watcher()
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(settings.seed)
-    network = TinySam().to(device, memory_format=torch.channels_last)
-    average = AveragedModel(network, avg_fn=_running_average, use_buffers=True)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=0.02)
-    checkpoint = out / "checkpoint.pt"
-    step = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = int(state["step"])
-    while step < settings.steps:
-        with_prompts = step >= settings.dense_steps
-        stop = settings.steps if with_prompts else min(settings.steps, settings.dense_steps)
-        for batch in _batches(settings, step, with_prompts):
-            for group in optimiser.param_groups:
-                group["lr"] = _rate(settings, step)
-            losses = _step(network, optimiser, batch, device, with_prompts)
-            average.update_parameters(network)
-            step += 1
-            if step % 20 == 0:
-                log(step, losses)
-            if step % settings.save_every == 0 or step == stop:
-                _save(
-                    checkpoint,
-                    {
-                        "network": network.state_dict(),
-                        "average": average.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "step": step,
-                    },
-                )
-                save_tiny(average.module, out / "tiny.safetensors", {**asdict(settings), "step": step})
-            if step == stop:
+    learner = _Learner(settings, device, init)
+    noted = {**asdict(settings), "init": sha256_of(init) if init else ""}
+    saved = read_checkpoint(out, noted, device)
+    if saved is not None:
+        learner.restore(saved)
+    log = JsonLog(out / LOG, learner.step)
+    watcher.begin(learner.step, settings.steps)
+    with closing(_lessons(settings, learner.step)) as lessons:
+        for batch, with_prompts in lessons:
+            losses = learner.learn(batch, _rate(settings, learner.step), with_prompts)
+            log(learner.step, losses)
+            watcher.taught(learner.step, losses)
+            stopping = stop()
+            due = learner.step % settings.save_every == 0
+            if stopping or due or learner.step in (settings.dense_steps, settings.steps):
+                learner.save(out, noted)
+            if stopping:
                 break
-    return out / "tiny.safetensors"
+    return learner.step
+
+
+class _Learner:
+    """The network, its running average and its optimiser."""
+
+    def __init__(self, settings: TinyTraining, device: torch.device, init: Path | None) -> None:
+        torch.manual_seed(settings.seed)
+        network = TinySam() if init is None else read_network(init)
+        self.step = 0
+        self._device = device
+        self._network = network.to(device, memory_format=torch.channels_last)
+        self._average = AveragedModel(self._network, avg_fn=_running_average, use_buffers=True)
+        self._optimiser = torch.optim.AdamW(self._network.parameters(), lr=settings.rate, weight_decay=0.02)
+
+    def learn(self, batch: Mapping[str, Tensor], rate: float, with_prompts: bool) -> dict[str, float]:
+        """One step; returns its losses."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._network.train()
+        losses = _losses(
+            self._network, {key: value.to(self._device) for key, value in batch.items()}, with_prompts
+        )
+        total = torch.stack([losses[name] for name in _PARTS if name in losses]).sum()
+        if not bool(torch.isfinite(total)):
+            raise ModelError(
+                f"step {self.step + 1}: expected finite losses, found {float(total.detach())}: the training "
+                "diverged; begin anew with a lower learning rate. The last checkpoint is untouched."
+            )
+        self._optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 5.0)
+        self._optimiser.step()
+        self._average.update_parameters(self._network)
+        self.step += 1
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def save(self, out: Path, noted: Mapping[str, Any]) -> None:
+        """Write the average as weights, then everything as a checkpoint; each appears whole or not at all."""
+        average = cast(TinySam, self._average.module)
+        save_tiny(average, out / WEIGHTS, {**noted, "step": self.step})
+        state = {
+            "network": self._network.state_dict(),
+            "average": self._average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "step": self.step,
+            "settings": dict(noted),
+        }
+        write_checkpoint(out, state)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._network.load_state_dict(state["network"])
+        self._average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.step = int(state["step"])
 
 
 def _running_average(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
@@ -109,68 +165,70 @@ def _running_average(average: Tensor, value: Tensor, count: Tensor | int) -> Ten
 def _rate(settings: TinyTraining, step: int) -> float:
     warm = 0.03 * settings.steps
     rise = min(1.0, (step + 1) / max(1.0, warm))
-    fall = 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * step / settings.steps))))
+    fall = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
     return settings.rate * rise * max(fall, 0.01)
 
 
-def _batches(settings: TinyTraining, step: int, with_prompts: bool) -> Iterator[dict[str, Tensor]]:
+def _lessons(settings: TinyTraining, done: int) -> Generator[tuple[dict[str, Tensor], bool]]:
+    """The batches of the steps still to do, and whether they teach prompts; closing it ends its workers."""
+    while done < settings.steps:
+        with_prompts = done >= settings.dense_steps
+        end = settings.steps if with_prompts else min(settings.steps, settings.dense_steps)
+        with closing(_batches(settings, done, with_prompts)) as batches:
+            for _, batch in zip(range(done, end), batches, strict=False):
+                yield batch, with_prompts
+        done = end
+
+
+def _batches(settings: TinyTraining, step: int, with_prompts: bool) -> Generator[dict[str, Tensor]]:
+    """Batches without end, from `step` on."""
     stream = SmearStream(settings.seed, step * settings.batch, PROMPTS if with_prompts else 0)
-    loader = DataLoader(
-        stream, settings.batch, num_workers=settings.workers, prefetch_factor=4 if settings.workers else None
+    if not settings.workers:
+        yield from DataLoader(stream, settings.batch)
+        return
+    # Workers are started afresh: a fork copies the locks of the network's threads in whatever state they are.
+    yield from DataLoader(
+        stream,
+        settings.batch,
+        num_workers=settings.workers,
+        prefetch_factor=4,
+        multiprocessing_context="spawn",
+        worker_init_fn=_begin_worker,
     )
-    return iter(loader)
 
 
-def _step(
-    network: TinySam,
-    optimiser: torch.optim.Optimizer,
-    batch: dict[str, Tensor],
-    device: torch.device,
-    with_prompts: bool,
-) -> dict[str, float]:
-    network.train()
-    batch = {key: value.to(device) for key, value in batch.items()}
+def _begin_worker(_: int) -> None:
+    """A worker draws on one core, leaves Ctrl-C to its parent, and ends with it even when that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # torch's own check misses a parent that is killed while its worker starts.
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _losses(network: TinySam, batch: Mapping[str, Tensor], with_prompts: bool) -> dict[str, Tensor]:
+    device = batch["image"].device
     images = batch["image"].permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
         features = network.encode(images)
         losses = dense_loss(features, batch)
-        if with_prompts:
-            decoded = [
-                network.decode(features.pick(i), batch["points"][i], batch["labels"][i])
-                for i in range(len(images))
-            ]
-    if with_prompts:
-        tails = torch.nn.functional.avg_pool2d(batch["tail"].float()[:, None], 2)[:, 0]
-        per_image = [
-            mask_loss(logits, scores, batch["masks"][i].float() / 255, batch["known"][i], tails[i])
-            for i, (logits, scores) in enumerate(decoded)
-            if bool((batch["labels"][i] >= 0).any())
+        if not with_prompts:
+            return losses
+        decoded = [
+            network.decode(features.pick(i), batch["points"][i], batch["labels"][i])
+            for i in range(len(images))
         ]
-        for name in per_image[0] if per_image else ():
-            losses[name] = torch.stack([one[name] for one in per_image]).mean()
-    total = torch.stack([losses[name] for name in _PARTS if name in losses]).sum()
-    optimiser.zero_grad(set_to_none=True)
-    total.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    optimiser.step()
-    return {name: float(value.detach()) for name, value in losses.items()}
-
-
-def _save(path: Path, state: dict[str, object]) -> None:
-    """Write a checkpoint whole: a killed run never leaves half of one."""
-    partial = path.with_suffix(".part")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def append_log(path: Path) -> Log:
-    """A log function that appends a JSON line a call."""
-    began = time.monotonic()
-
-    def log(step: int, losses: Mapping[str, float]) -> None:
-        line = {"step": step, "seconds": round(time.monotonic() - began, 1)}
-        line |= {name: round(value, 4) for name, value in losses.items()}
-        with path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
-    return log
+    tails = F.avg_pool2d(batch["tail"].float()[:, None], 2)[:, 0]
+    per_image = [
+        mask_loss(logits, scores, batch["masks"][i].float() / 255, batch["known"][i], tails[i])
+        for i, (logits, scores) in enumerate(decoded)
+        if bool((batch["labels"][i] >= 0).any())
+    ]
+    for name in per_image[0] if per_image else ():
+        losses[name] = torch.stack([one[name] for one in per_image]).mean()
+    return losses

@@ -1,0 +1,131 @@
+"""`cs3 train`: teach the built-in model anew, from synthetic smears alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cascade.console import FAILED, INTERRUPTED, WRONG_USE, reported, say, say_error
+from cascade.errors import ConfigError
+from cascade.training.settings import TinyTraining
+
+app = typer.Typer(help="Teach the built-in model anew, from synthetic smears alone.", no_args_is_help=True)
+_DEFAULT = TinyTraining()
+
+
+@app.callback()
+def _root() -> None:
+    """Sub-commands by name, also while there are few."""
+
+
+@app.command()
+def tiny(
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for weights, checkpoint and log.")
+    ],
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = _DEFAULT.steps,
+    dense_steps: Annotated[
+        int, typer.Option(min=0, help="First steps, which teach dense maps alone.")
+    ] = _DEFAULT.dense_steps,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = _DEFAULT.batch,
+    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = _DEFAULT.rate,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and smears.")] = _DEFAULT.seed,
+    threads: Annotated[
+        int, typer.Option(min=0, help="CPU threads of the network; 0 takes every core.")
+    ] = _DEFAULT.threads,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes that draw smears; by itself 1, on a GPU one a core.",
+            show_default=False,
+        ),
+    ] = None,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = _DEFAULT.save_every,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
+    ] = "auto",
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WEIGHTS", exists=True, dir_okay=False, help="Start from weights of an earlier training."
+        ),
+    ] = None,
+) -> None:
+    """Teach the model `tiny`; the same command goes on where an earlier run ended.
+
+    Smears are drawn while it learns: nothing is downloaded, no labels are read.
+
+    DIR receives tiny.safetensors, checkpoint.pt and log.jsonl.
+
+    A run that goes on may differ in steps, threads, workers, save-every and device.
+    """
+    with reported():
+        from cascade.sam.registry import resolve_device  # noqa: PLC0415
+
+        where = resolve_device(device)
+        settings = TinyTraining(
+            steps=steps,
+            dense_steps=dense_steps,
+            batch=batch,
+            rate=rate,
+            seed=seed,
+            threads=threads,
+            workers=_workers(where) if workers is None else workers,
+            save_every=save_every,
+        )
+    again = f"The same command goes on from the last checkpoint in {out}."
+    with reported(FAILED, f"Interrupted. {again}"):
+        done = _train(out, settings, where, init)
+    if done < steps:
+        say(f"Stopped and saved at step {done} of {steps}. {again}")
+        raise typer.Exit(INTERRUPTED)
+    weights = out / "tiny.safetensors"
+    typer.echo(f"The weights are in {weights}. Use them with:")
+    typer.echo(f"cs3 segment --model {weights} INPUT... --out DIR")
+
+
+@app.command()
+def card(
+    weights: Annotated[
+        Path, typer.Argument(metavar="WEIGHTS", help="A tiny.safetensors of `cs3 train tiny`.")
+    ],
+    *,
+    scores: Annotated[
+        Path, typer.Option(metavar="FILE", help="What `cs3 score --json` printed for these weights.")
+    ],
+    scored_on: Annotated[str, typer.Option(metavar="TEXT", help="Which images and truth were scored.")],
+    note: Annotated[
+        str, typer.Option(metavar="TEXT", help="What else a reader of the card should know.")
+    ] = "",
+) -> None:
+    """Write the model card of trained weights beside them: tiny.md for tiny.safetensors."""
+    with reported():
+        from cascade.training.card import write_card  # noqa: PLC0415
+
+        path = write_card(weights, scores, scored_on, note)
+    typer.echo(f"The card is {path}.")
+
+
+def _train(out: Path, settings: TinyTraining, device: str, init: Path | None) -> int:
+    import torch  # noqa: PLC0415  slow to import
+
+    from cascade.training.progress import TrainingDisplay, stop_on_request  # noqa: PLC0415
+    from cascade.training.tiny import train_tiny  # noqa: PLC0415
+
+    say(f"Training on {device}, for {settings.steps} steps.")
+    try:
+        with stop_on_request() as stop, TrainingDisplay() as display:
+            return train_tiny(out, settings, torch.device(device), display, init=init, stop=stop)
+    except ConfigError as error:  # the folder holds another training
+        say_error(str(error))
+        raise typer.Exit(WRONG_USE) from error
+
+
+def _workers(device: str) -> int:
+    """A GPU learns faster than one core draws."""
+    return 1 if device == "cpu" else max(1, (os.cpu_count() or 2) - 1)

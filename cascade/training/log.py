@@ -1,0 +1,72 @@
+"""The log of a training: a JSON line every few steps."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cascade.exports.atomic import explained, whole_text
+
+EVERY = 20
+"""Steps a line; losses are means over them."""
+
+
+class JsonLog:
+    """Appends `{"step": …, "seconds": …, "<loss>": …}`; `seconds` counts over all runs of the training.
+
+    Args:
+        path: of the log; missing folders are made.
+        step: that the training goes on from. Lines of later steps, which a killed run left behind its last
+            checkpoint, are removed, so that every step stands there once.
+
+    Raises:
+        OutputError: the log cannot be written.
+    """
+
+    def __init__(self, path: Path, step: int = 0) -> None:
+        self._path = path
+        kept = [line for line in _lines(path) if line["step"] <= step]
+        with whole_text(path) as file:
+            file.writelines(json.dumps(line) + "\n" for line in kept)
+        self._began = time.monotonic() - (float(kept[-1].get("seconds", 0)) if kept else 0.0)
+        self._since: list[Mapping[str, float]] = []
+
+    def __call__(self, step: int, losses: Mapping[str, float]) -> None:
+        """Note the losses of a step.
+
+        Raises:
+            OutputError: the log cannot be written.
+        """
+        self._since.append(losses)
+        if step % EVERY:
+            return
+        line = {"step": step, "seconds": round(time.monotonic() - self._began, 1), **_means(self._since)}
+        self._since = []
+        with explained(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _means(several: list[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for losses in several for name in losses)
+    values = {name: [losses[name] for losses in several if name in losses] for name in names}
+    return {name: round(sum(some) / len(some), 4) for name, some in values.items()}
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; what a killed run left of its last one is no line."""
+    if not path.exists():
+        return []
+    lines = []
+    with explained(path):
+        content = path.read_text(encoding="utf-8", errors="replace")
+    for text in content.splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            lines.append(line)
+    return lines
