@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.segmentation import watershed
 
 from cascade.config import HeadsConfig
 from cascade.geometry import ellipse_axes
@@ -20,6 +22,9 @@ Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
 """Encodes an image; returns the encoding and its foreground."""
 _DUPLICATE = 0.5
 """A candidate with more than this share of its pixels in a head found before is no new head."""
+
+_SPLIT_AREA_HL2 = 0.75
+"""No head is larger: touching blobs above it are several heads (square head lengths)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +109,8 @@ def _ask(
     masks = encoding.decode(as_prompts([point[None] for point in points]), "head")
     found: list[Head] = []
     rejected: list[tuple[Region, str]] = []
-    for region, score in _candidates(masks, blobs):
+    basins = _basins(blobs, head_length, config)
+    for region, score in _candidates(masks, basins, _SPLIT_AREA_HL2 * head_length**2):
         reason = _why_not(region, score, found, blobs.shape, head_length, config)
         if reason:
             rejected.append((region, reason))
@@ -113,24 +119,39 @@ def _ask(
     return HeadRound(painted.copy(), points, found, rejected)
 
 
-def _candidates(masks: Masks, blobs: BoolArray) -> list[tuple[Region, float]]:
+def _basins(blobs: BoolArray, head_length: float, config: HeadsConfig) -> NDArray[np.int32]:
+    """Blobs cut at their waists, numbered from 1: heads that touch meet at a waist."""
+    depth = cv2.distanceTransform(blobs.astype(np.uint8), cv2.DIST_L2, 5)
+    markers = np.zeros(blobs.shape, np.int32)
+    for number, (x, y) in enumerate(blob_centres(blobs, config.apart_hl * head_length), 1):
+        markers[round(y), round(x)] = number
+    return np.asarray(watershed(-depth, markers, mask=blobs), np.int32)
+
+
+def _candidates(
+    masks: Masks, basins: NDArray[np.int32], most: float
+) -> list[tuple[Region, float]]:
     """Each prompt's best mask, snapped to the foreground's edge; most certain first."""
     out = []
     for logits, scores in zip(masks.logits, masks.scores, strict=True):
         options = [
-            (_snap(logit, masks.scale, blobs), float(score))
+            (_snap(logit, masks.scale, basins, most), float(score))
             for logit, score in zip(logits, scores, strict=True)
         ]
         out.append(max(options, key=lambda one: one[1] * (one[0].area > 0)))
     return sorted(out, key=lambda one: -one[1])
 
 
-def _snap(logits: FloatArray, scale: float, blobs: BoolArray) -> Region:
-    """SAM says which head, the foreground at full resolution says where its edge is."""
+def _snap(logits: FloatArray, scale: float, basins: NDArray[np.int32], most: float) -> Region:
+    """SAM says which head, the foreground at full resolution says where its edge is.
+
+    The basins that the mask covers by half are the head; where together they are larger than `most` (square pixels) they
+    are several heads, and only the one that the mask covers most of is meant.
+    """
     ys, xs = np.nonzero(logits > 0)
     if not len(ys):
         return Region(np.zeros((0, 0), bool), 0, 0)
-    height, width = blobs.shape
+    height, width = basins.shape
     x0, x1 = int(xs.min() / scale) - 2, int((xs.max() + 1) / scale) + 3
     y0, y1 = int(ys.min() / scale) - 2, int((ys.max() + 1) / scale) + 3
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
@@ -138,10 +159,16 @@ def _snap(logits: FloatArray, scale: float, blobs: BoolArray) -> Region:
         return Region(np.zeros((0, 0), bool), 0, 0)
     inside = sampled(logits, scale, x0, y0, x1, y1) > 0
     # The mask is coarse: the foreground's own edge counts wherever it lies within a mask pixel.
-    near = grown(inside, 1.0 / scale) & blobs[y0:y1, x0:x1]
-    labels, count = ndimage.label(near)
-    if not count:
+    local = basins[y0:y1, x0:x1]
+    near = grown(inside, 1.0 / scale) & (local > 0)
+    if not near.any():
         return Region(np.zeros((0, 0), bool), x0, y0)
+    covered, sizes = np.bincount(local[near]), np.bincount(local.ravel())[: local[near].max() + 1]
+    covered[0] = 0
+    meant = np.flatnonzero(covered > 0.5 * sizes)
+    if not len(meant) or sizes[meant].sum() > most:
+        meant = np.array([int(np.argmax(covered))])
+    labels, _ = ndimage.label(near & np.isin(local, meant))
     largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
     return Region.from_full(ndimage.binary_fill_holes(labels == largest), x0, y0)
 
