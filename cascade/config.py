@@ -101,7 +101,7 @@ class JoiningConfig(_Stage):
     enabled: bool = True
     """Whether pieces are joined at all."""
     gap_hl: float = Field(1.2, ge=0)
-    """Longest gap between two pieces: where tails lie on each other, only one of them was given the stretch."""
+    """Longest gap between two pieces: where tails lie on each other, only one of them got the stretch."""
     min_link: float = Field(0.35, ge=0, le=1)
     """Two pieces are joined when it is at least this sure."""
 

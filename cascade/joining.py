@@ -30,8 +30,8 @@ def join_pieces(
 
     Args:
         tails: found by the rounds, in any order.
-        at_heads: tail index and end (0: first point, 1: last) of the tails that fit a head: there nothing is joined, and
-            two tails with a head each never become one.
+        at_heads: tail index and end (0: first point, 1: last) of the tails that fit a head: there nothing is
+            joined, and two tails with a head each never become one.
         first: encoding and foreground of the image with nothing painted.
         head_length: pixels.
         config: of this stage.
@@ -64,7 +64,7 @@ def _as_skeleton(tails: list[Tail]) -> Skeleton:
     return Skeleton(branches, nodes, [[(i, end)] for i in range(len(lines)) for end in (0, 1)])
 
 
-def _tail(walk: Walk, tails: list[Tail], head_length: float, shape: tuple[int, ...]) -> Tail:
+def _tail(walk: Walk, tails: list[Tail], head_length: float, shape: tuple[int, int]) -> Tail:
     pieces = [tails[i] for i, _ in walk.steps]
     if len(pieces) == 1:
         return pieces[0]
@@ -72,5 +72,5 @@ def _tail(walk: Walk, tails: list[Tail], head_length: float, shape: tuple[int, .
     score = float((lengths * [piece.score for piece in pieces]).sum() / lengths.sum())
     longest = pieces[int(np.argmax(lengths))]
     line = smooth_polyline(walk.points, 0.05 * head_length, 0.08 * head_length)
-    region = paint_polyline(line, longest.width, (shape[0], shape[1]))
+    region = paint_polyline(line, longest.width, shape)
     return replace(longest, centreline=line, region=region, score=score)

@@ -13,8 +13,8 @@ import numpy as np
 from cascade.config import CS3Config
 from cascade.errors import ImageError
 from cascade.heads import HeadRound, find_heads
-from cascade.joining import join_pieces
 from cascade.instances import assemble, usable_maps
+from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
 from cascade.matching import Pair, match
 from cascade.preprocess import foreground as whitened_foreground

@@ -161,10 +161,10 @@ def _without_specks(mask: BoolArray, head_length: float) -> BoolArray:
 
 
 def ask_about(
-    encoding: Encoding, skeleton: Skeleton, shape: tuple[int, ...], head_length: float, config: TailsConfig
+    encoding: Encoding, skeleton: Skeleton, shape: tuple[int, int], head_length: float, config: TailsConfig
 ) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
-    """Prompt the model at every branch: `(n, 2, n, 2)` affinity, `(n,)` quality of its masks, and the points asked."""
-    objects, asked = _objects(skeleton, (shape[0], shape[1]), head_length, config)
+    """Prompt at every branch: `(n, 2, n, 2)` affinity, `(n,)` quality of its masks, and the points asked."""
+    objects, asked = _objects(skeleton, shape, head_length, config)
     affinity, quality = _ask(encoding, skeleton, objects, asked, _NEAR_END_HL * head_length)
     return affinity, quality, objects
 
@@ -200,7 +200,8 @@ def _ask(
 ) -> tuple[FloatArray, FloatArray]:
     """Affinity of branch ends and quality of their masks, decoded in chunks so that memory stays flat."""
     count = len(skeleton.branches)
-    coverage, quality = [np.zeros((0, count, 2))], [np.zeros(0)]
+    coverage: list[FloatArray] = [np.zeros((0, count, 2))]
+    quality: list[FloatArray] = [np.zeros(0)]
     if count:
         for start in range(0, len(objects), _CHUNK):
             masks = encoding.decode(as_prompts(objects[start : start + _CHUNK]), "tail")
@@ -220,7 +221,7 @@ def _told_by_mask(row: FloatArray, lengths: FloatArray) -> Asked:
 
 
 def _coverage(masks: Masks, skeleton: Skeleton, reach: float) -> tuple[FloatArray, FloatArray]:
-    """How much of each branch each mask covers near either end, `(prompts, branches, 2)`, and the masks' scores.
+    """How much of each branch a mask covers near its ends, `(prompts, branches, 2)`, and the masks' scores.
 
     SAM says which tail, the skeleton says where it runs: a mask is read along the branches, within `reach`
     pixels of their ends, where it is decided how a tail goes on.

@@ -17,7 +17,6 @@ from functools import cached_property
 import cv2
 import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
 from cascade.geometry import tangent_at
 from cascade.sam.protocol import DenseMaps
@@ -121,8 +120,8 @@ class Tracer:
     def at_head(self) -> BoolArray:
         """`(n, 2)`: whether an end points into a known head from nearby."""
         out = np.zeros((len(self.skeleton.branches), 2), bool)
-        for end in self.closed:
-            out[end] = True
+        for at in self.closed:
+            out[at] = True
         if not self.heads.any():
             return out
         distance = cv2.distanceTransform((~self.heads).astype(np.uint8), cv2.DIST_L2, 3)
@@ -254,7 +253,9 @@ class Tracer:
             for end in (0, 1)
             for link in self.links((i, end))
             if not {(i, end), link.to} & self.closed
-            and link.odds > floor and not self.connectors[link.to[0]] and link.to[0] != i
+            and link.odds > floor
+            and not self.connectors[link.to[0]]
+            and link.to[0] != i
         }
         while True:
             joined = self._best_total(links, floor)
@@ -339,7 +340,7 @@ def end_affinity(
         scores: `(prompts,)` predicted IoU.
 
     Returns:
-        `(n, 2, n, 2)` affinity and `(n,)` score of each branch's own prompts, weighted by score; NaN: not asked.
+        `(n, 2, n, 2)` affinity and `(n,)` score of each branch's own prompts, weighted by score; NaN: none.
     """
     weight = np.zeros((count, 2))
     affinity, quality = np.zeros((count, 2, count, 2)), np.zeros((count, 2))

@@ -1,0 +1,211 @@
+"""Which tail is whose: ends, angles, the best total, bent necks, and what the model says of it."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from cascade.config import MatchingConfig
+from cascade.geometry import ellipse_axes, paint_polyline
+from cascade.matching import Pair, flow, joined, match, outline, owners
+from cascade.sam.protocol import Masks
+from cascade.types import Head, Region, Tail
+
+HL = 30.0
+SHAPE = (200, 300)
+PLAIN = MatchingConfig(contact_hl=0)
+
+
+def head_at(x, y, degrees=0.0):
+    """A head 30 px long and 16 wide; `degrees` counter-clockwise."""
+    turn = np.radians(degrees)
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    along = (columns - x) * np.cos(turn) - (rows - y) * np.sin(turn)
+    across = (columns - x) * np.sin(turn) + (rows - y) * np.cos(turn)
+    region = Region.from_full((along / 15) ** 2 + (across / 8) ** 2 <= 1)
+    return Head(region, 0.9, *ellipse_axes(region))
+
+
+def tail_along(*corners, score=0.8):
+    corners = np.array(corners, float)
+    line = np.concatenate(
+        [np.linspace(a, b, 60, endpoint=False) for a, b in itertools.pairwise(corners)] + [corners[-1:]]
+    )
+    return Tail(paint_polyline(line, 3, SHAPE), score, line, 3.0)
+
+
+def paired(heads, tails, config=PLAIN, **what):
+    return {(pair.head, pair.tail): pair for pair in match(heads, tails, HL, config, **what)}
+
+
+HEAD = head_at(60, 100)  # its ends are at x = 45 and 75
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_tail_that_leaves_along_the_axis_is_the_heads(reverse):
+    corners = [(80, 100), (200, 105)]
+    pairs = paired([HEAD], [tail_along(*(corners[::-1] if reverse else corners))])
+    pair = pairs[0, 0]
+    assert pair.anchor == pytest.approx([75, 100], abs=1)
+    assert pair.reverse is reverse
+    assert 0 < pair.score <= 0.8
+
+
+def test_a_tail_may_leave_either_end():
+    (pair,) = match([HEAD], [tail_along((40, 100), (5, 40))], HL, PLAIN)
+    assert pair.anchor == pytest.approx([45, 100], abs=1)
+
+
+def test_a_tail_that_runs_back_over_the_head_is_not_the_heads():
+    """It begins at the head's right end, but runs to the left: the wrong end."""
+    assert not paired([HEAD], [tail_along((78, 100), (10, 96))])
+
+
+@pytest.mark.parametrize(("distance", "near"), [(15, True), (18, False)])
+def test_distance_limit(distance, near):
+    """0.55 of 30 px is 16.5 px from the end of the axis."""
+    x = HEAD.ends[:, 0].max() + distance
+    assert bool(paired([HEAD], [tail_along((x, 100), (x + 100, 100))])) is near
+
+
+@pytest.mark.parametrize(
+    ("degrees", "within"), [(0, True), (55, True), (-55, True), (65, False), (120, False)]
+)
+def test_angle_limit(degrees, within):
+    way = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    tail = tail_along((78, 100), (78, 100) + 80 * way)
+    assert bool(paired([HEAD], [tail])) is within
+
+
+def test_one_tail_a_head_by_the_best_total():
+    """The tail between both heads fits the lower one better, but the other tail fits no head but that."""
+    upper, lower = head_at(60, 90), head_at(60, 104)
+    between = tail_along((78, 99), (220, 99))
+    below = tail_along((78, 114), (220, 140))
+    single = paired([upper, lower], [between], PLAIN)
+    assert set(single) == {(1, 0)}
+    assert set(paired([upper, lower], [between, below], PLAIN)) == {(0, 0), (1, 1)}
+
+
+def test_of_two_tails_the_better_fits_the_only_head():
+    straight, slanted = tail_along((78, 100), (200, 100)), tail_along((78, 104), (180, 180))
+    assert set(paired([HEAD], [slanted, straight])) == {(0, 1)}
+
+
+def test_a_stub_does_not_beat_a_whole_tail():
+    whole, stub = tail_along((80, 101), (250, 110)), tail_along((77, 100), (87, 100))
+    assert set(paired([HEAD], [stub, whole])) == {(0, 1)}
+
+
+SIDEWAYS = tail_along((60, 110), (60, 190))
+"""Leaves the middle of the head's side at a right angle: a bent neck."""
+
+
+def test_a_bent_neck_is_matched_by_contact():
+    pair = paired([HEAD], [SIDEWAYS], MatchingConfig(contact_hl=0.3))[0, 0]
+    assert pair.anchor == pytest.approx([60, 108], abs=1)
+    assert not paired([HEAD], [SIDEWAYS], PLAIN)
+
+
+def test_contact_yields_to_a_tail_on_the_axis():
+    straight = tail_along((80, 100), (250, 100))
+    pairs = paired([HEAD], [SIDEWAYS, straight], MatchingConfig(contact_hl=0.3))
+    assert set(pairs) == {(0, 1)}
+
+
+def test_the_direction_map_tells_which_end_is_the_heads():
+    """A tail between two heads, its direction towards the right one."""
+    left, right = HEAD, head_at(220, 100)
+    tail = tail_along((80, 100), (200, 100))
+    for towards, owner in ((1, 1), (-1, 0)):
+        direction = np.zeros((*SHAPE, 2))
+        direction[..., 0] = towards
+        pairs = paired([left, right], [tail], direction=direction)
+        assert set(pairs) == {(owner, 0)}
+        assert pairs[owner, 0].reverse is (owner == 1)
+
+
+def test_the_direction_map_may_be_left_aside():
+    direction = np.zeros((*SHAPE, 2))
+    direction[..., 0] = 1
+    config = MatchingConfig(contact_hl=0, use_direction=False)
+    tail = tail_along((80, 100), (200, 100))
+    with_map = match([HEAD], [tail], HL, config, direction)[0]
+    assert with_map.score == match([HEAD], [tail], HL, config)[0].score
+
+
+@pytest.mark.parametrize(("heads", "tails"), [([], []), ([HEAD], []), ([], [SIDEWAYS])])
+def test_nothing_to_pair(heads, tails):
+    assert match(heads, tails, HL, MatchingConfig()) == []
+
+
+@pytest.mark.parametrize(("towards", "want"), [((-1, 0), 1), ((1, 0), -1), ((0, 1), 0), ((0, 0), 0)])
+def test_flow_is_one_where_the_map_runs_towards_the_first_point(towards, want):
+    direction = np.tile(np.array(towards, float), (*SHAPE, 1))
+    assert flow(tail_along((10, 20), (90, 20)), direction) == pytest.approx(want, abs=1e-6)
+
+
+def test_flow_is_unknown_without_a_map():
+    assert flow(tail_along((10, 20), (90, 20)), None) == 0
+
+
+def test_a_joined_tail_begins_at_its_head():
+    tail = tail_along((200, 100), (80, 100))
+    (pair,) = match([HEAD], [tail], HL, PLAIN)
+    assert joined(pair, tail).centreline[0] == pytest.approx([80, 100])
+    assert tail.centreline[0] == pytest.approx([200, 100])
+    kept = Pair(0, 0, pair.anchor, 0.5, reverse=False)
+    assert joined(kept, tail) is tail
+
+
+def test_an_outline_lies_on_the_heads_rim():
+    edge = outline(HEAD)
+    on_rim = ((edge[:, 0] - 60) / 15) ** 2 + ((edge[:, 1] - 100) / 8) ** 2
+    assert on_rim.max() <= 1
+    assert on_rim.min() > 0.6
+    assert np.hypot(*(edge[None] - edge[:, None]).transpose(2, 0, 1)).max() >= 29
+
+
+class Answers:
+    """Knows that what lies on the same side of a line belongs together: above or below, left or right."""
+
+    dense = None
+
+    def __init__(self, axis, at):
+        self.axis, self.at = axis, at
+        self.asked = []
+
+    def decode(self, prompts, part):
+        self.asked.append(part)
+        logits = np.full((len(prompts), 1, *SHAPE), -9, np.float32)
+        sides = np.moveaxis(logits[:, 0], 1 + self.axis, 1)
+        for one, points in enumerate(prompts.points):
+            first = points[0, 1 - self.axis] < self.at
+            sides[one, : self.at] = 9 if first else -9
+            sides[one, self.at :] = -9 if first else 9
+        return Masks(logits, np.ones((len(prompts), 1), np.float32), 1.0)
+
+
+def test_owners_are_asked_from_both_sides():
+    heads = [head_at(60, 40), head_at(60, 150)]
+    tails = [tail_along((80, 150), (200, 150)), tail_along((80, 40), (200, 40))]
+    encoding = Answers(axis=0, at=95)
+    answers = owners(encoding, heads, tails, HL, MatchingConfig())
+    assert answers == pytest.approx(np.array([[0, 1], [1, 0]]), abs=0.01)
+    assert sorted(encoding.asked) == ["head", "tail"]
+
+
+@pytest.mark.parametrize(("start", "end", "owner"), [(80, 200, 0), (200, 80, 1)])
+def test_the_model_decides_between_heads_that_fit_alike(start, end, owner):
+    """Asked on the tail's first point, it says that the head on that side is its own."""
+    left, right = HEAD, head_at(220, 100)
+    tail = tail_along((start, 100), (end, 100))
+    assert set(paired([left, right], [tail], encoding=Answers(axis=1, at=140))) == {(owner, 0)}
+
+
+def test_owners_are_not_asked_without_need():
+    encoding = Answers(axis=0, at=95)
+    assert owners(encoding, [HEAD], [SIDEWAYS], HL, MatchingConfig(use_ownership=False)) is None
+    assert owners(encoding, [], [SIDEWAYS], HL, MatchingConfig()) is None
+    assert owners(encoding, [HEAD], [], HL, MatchingConfig()) is None
+    assert encoding.asked == []

@@ -1,0 +1,231 @@
+"""Which way lines go on: straight through crossings, over gaps, never from head to head."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cascade.sam.protocol import DenseMaps
+from cascade.skeleton import trace
+from cascade.tracing import Tracer, end_affinity
+
+HL = 40.0
+SHAPE = (120, 200)
+EASY = 0.02
+"""A least score so low that the best total alone decides."""
+
+
+def lines(*segments, thickness=1):
+    canvas = np.zeros(SHAPE, np.uint8)
+    for start, end in segments:
+        cv2.line(canvas, start, end, 1, thickness)
+    return canvas > 0
+
+
+def tracer(mask, seen=None, direction=None, heads=(), gap=0.7 * HL, **more):
+    """A tracer on a drawn mask; `seen` is the probability of flagellum, `heads` are discs' centres."""
+    skeleton = trace(mask, spur=8)
+    count = len(skeleton.branches)
+    head_pixels = np.zeros(mask.shape, np.uint8)
+    for centre in heads:
+        cv2.circle(head_pixels, centre, 8, 1, -1)
+    tail = mask.astype(float) if seen is None else seen
+    direction = np.zeros((*mask.shape, 2)) if direction is None else direction
+    more = {"affinity": np.full((count, 2, count, 2), np.nan), **more}
+    maps = DenseMaps(np.zeros(mask.shape), tail, direction)
+    return Tracer(skeleton, maps, head_pixels > 0, HL, gap=gap, **more)
+
+
+def ends(walk):
+    """Both ends of a walk, the left one first, to the nearest ten pixels."""
+    return tuple(sorted(tuple(int(v) for v in (np.round(walk.points[end] / 10) * 10)) for end in (0, -1)))
+
+
+def all_ends(walks):
+    return {ends(walk) for walk in walks}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (((60, 20), (140, 100)), ((60, 100), (140, 20))),
+        (((20, 30), (180, 90)), ((20, 90), (180, 30))),
+        (((10, 60), (190, 60)), ((70, 10), (130, 110))),
+    ],
+)
+@pytest.mark.parametrize("thickness", [1, 5])
+def test_a_crossing_is_two_lines_straight_through(first, second, thickness):
+    walks = tracer(lines(first, second, thickness=thickness)).walks(EASY)
+    assert all_ends(walks) == {tuple(sorted(first)), tuple(sorted(second))}
+
+
+def test_lines_that_cross_at_a_shallow_angle_share_the_connector():
+    crossing = tracer(lines(((20, 30), (180, 90)), ((20, 90), (180, 30)), thickness=5))
+    (connector,) = np.flatnonzero(crossing.connectors)
+    walks = crossing.walks(EASY)
+    assert all(connector in walk.branches and len(walk.branches) == 3 for walk in walks)
+
+
+def test_three_lines_through_one_point_go_straight_on():
+    fan = [((20, 60), (180, 60)), ((60, 10), (140, 110)), ((60, 110), (140, 10))]
+    walks = tracer(lines(*fan)).walks(EASY)
+    assert all_ends(walks) == {tuple(sorted(line)) for line in fan}
+
+
+BROKEN = lines(((20, 60), (90, 60)), ((110, 60), (180, 60)))
+"""One line with a gap of 20 px: half a head length."""
+WHOLE, LEFT, RIGHT = ((20, 60), (180, 60)), ((20, 60), (90, 60)), ((110, 60), (180, 60))
+
+
+def test_a_gap_between_aligned_ends_is_bridged():
+    assert all_ends(tracer(BROKEN).walks(EASY)) == {WHOLE}
+
+
+@pytest.mark.parametrize(("gap", "bridged"), [(19, False), (21, True)])
+def test_gaps_are_bridged_up_to_the_longest(gap, bridged):
+    assert all_ends(tracer(BROKEN, gap=gap).walks(EASY)) == ({WHOLE} if bridged else {LEFT, RIGHT})
+
+
+def test_what_is_seen_in_a_gap_speaks_for_it():
+    faint = np.where(BROKEN, 1.0, 0.4)
+    (nothing,) = tracer(BROKEN).links((0, 1))
+    (something,) = tracer(BROKEN, seen=faint).links((0, 1))
+    assert something.score > nothing.score
+
+
+def test_ends_that_are_not_aligned_are_not_joined():
+    """The second line begins 20 px beyond the first one's end, and turns back at a right angle."""
+    bent = tracer(lines(((20, 60), (90, 60)), ((106, 72), (90, 115))))
+    assert len(bent.walks(0.4)) == 2
+
+
+def pointing(left, right):
+    """Direction maps whose x component is `left` on the left half and `right` on the right."""
+    direction = np.zeros((*SHAPE, 2))
+    direction[:, :100, 0], direction[:, 100:, 0] = left, right
+    return direction
+
+
+def test_opposing_directions_towards_the_heads_stop_a_link():
+    """A tail cannot have a head to the left of here and to the right of there."""
+    one_way, apart = tracer(BROKEN, direction=pointing(-1, -1)), tracer(BROKEN, direction=pointing(-1, 1))
+    (agree,), (oppose,) = one_way.links((0, 1)), apart.links((0, 1))
+    assert agree.score > oppose.score
+    between = (agree.score + oppose.score) / 2
+    assert all_ends(one_way.walks(between)) == {WHOLE}
+    assert all_ends(apart.walks(between)) == {LEFT, RIGHT}
+
+
+def test_directions_may_be_left_aside():
+    apart = tracer(BROKEN, direction=pointing(-1, 1), use_direction=False)
+    assert apart.links((0, 1))[0].score == tracer(BROKEN).links((0, 1))[0].score
+
+
+@pytest.mark.parametrize(
+    ("heads", "want"),
+    [
+        ([], {WHOLE}),
+        ([(10, 60)], {WHOLE}),
+        ([(190, 60)], {WHOLE}),
+        ([(10, 60), (190, 60)], {LEFT, RIGHT}),
+    ],
+)
+def test_a_walk_from_head_to_head_is_cut(heads, want):
+    assert all_ends(tracer(BROKEN, heads=heads).walks(EASY)) == want
+
+
+def test_a_walk_from_head_to_head_is_cut_at_its_weakest_link():
+    """Two gaps; in the first something is seen."""
+    mask = lines(((20, 60), (70, 60)), ((80, 60), (120, 60)), ((130, 60), (180, 60)))
+    seen = mask.astype(float)
+    seen[60, 70:80] = 0.8
+    walks = tracer(mask, seen=seen, heads=[(10, 60), (190, 60)]).walks(EASY)
+    assert all_ends(walks) == {((20, 60), (120, 60)), ((130, 60), (180, 60))}
+
+
+def test_a_closed_end_goes_no_further():
+    broken = tracer(BROKEN)
+    left = next(i for i, b in enumerate(broken.skeleton.branches) if b.points[:, 0].max() < 100)
+    inner = int(np.argmax(broken.skeleton.branches[left].points[[0, -1], 0]))
+    assert all_ends(tracer(BROKEN, closed=frozenset({(left, inner)})).walks(EASY)) == {LEFT, RIGHT}
+    assert all_ends(tracer(BROKEN, closed=frozenset({(left, 1 - inner)})).walks(EASY)) == {WHOLE}
+
+
+FORK = lines(((20, 60), (100, 60)), ((100, 60), (180, 30)), ((100, 60), (180, 90)))
+
+
+@pytest.mark.parametrize("arm", [(180, 30), (180, 90)])
+def test_at_a_fork_the_models_masks_decide(arm):
+    plain = tracer(FORK)
+    branches = plain.skeleton.branches
+    own = [i for i, b in enumerate(branches) if any(np.allclose(p, arm) or p[0] < 99 for p in b.points)]
+    affinity = np.full((3, 2, 3, 2), 0.05)
+    affinity[np.ix_(own, (0, 1), own, (0, 1))] = 0.95
+    walks = tracer(FORK, affinity=affinity).walks(EASY)
+    assert ((20, 60), arm) in all_ends(walks)
+    assert len(walks) == 2
+
+
+def test_a_sure_link_is_more_certain_than_one_with_a_rival():
+    (alone,) = tracer(BROKEN).walks(EASY)
+    forked = max(tracer(FORK).walks(EASY), key=lambda walk: len(walk.branches))
+    assert 0 < forked.links[0] < alone.links[0] < 1
+
+
+def test_a_ring_is_one_walk():
+    canvas = np.zeros(SHAPE, np.uint8)
+    cv2.circle(canvas, (100, 60), 40, 1, 1)
+    (walk,) = tracer(canvas > 0).walks(EASY)
+    assert len(walk.branches) == 1
+
+
+def test_nothing_seen_nothing_walked():
+    assert tracer(np.zeros(SHAPE, bool)).walks(EASY) == []
+
+
+masks = arrays(bool, st.just((12, 16)), elements=st.booleans(), fill=st.nothing())
+
+
+def untangled(mask):
+    """A tracer for little pictures, every line longer than a connector."""
+    skeleton = trace(mask)
+    count = len(skeleton.branches)
+    maps = DenseMaps(np.zeros(mask.shape), mask.astype(float), np.zeros((*mask.shape, 2)))
+    nothing = np.zeros(mask.shape, bool)
+    return Tracer(skeleton, maps, nothing, 4.0, np.full((count, 2, count, 2), np.nan), gap=5.0)
+
+
+@given(masks)
+def test_every_branch_is_walked_once(mask):
+    """All but connectors, which no line need walk and several may."""
+    one = untangled(mask)
+    walked = [branch for walk in one.walks(0.3) for branch, _ in walk.steps if not one.connectors[branch]]
+    assert sorted(walked) == [i for i in range(len(one.skeleton.branches)) if not one.connectors[i]]
+
+
+@given(masks)
+def test_walks_do_not_hang_on_chance(mask):
+    first, second = untangled(mask).walks(0.3), untangled(mask).walks(0.3)
+    assert [walk.steps for walk in first] == [walk.steps for walk in second]
+    assert [walk.links for walk in first] == [walk.links for walk in second]
+
+
+def test_affinity_is_the_mean_over_prompts_weighted_by_their_scores():
+    """Two prompts at end 0 of branch 0, one for both ends of branch 1; end 1 of branch 0 was not asked."""
+    coverage = np.zeros((3, 2, 2))
+    coverage[0, 1], coverage[1, 1], coverage[2, 0] = 1.0, 0.2, 0.5
+    asked = [((0, 0),), ((0, 0),), ((1, 0), (1, 1))]
+    affinity, quality = end_affinity(2, asked, coverage, np.array([0.9, 0.3, 0.6]))
+    assert affinity.shape == (2, 2, 2, 2)
+    assert affinity[0, 0, 1] == pytest.approx([0.8, 0.8])
+    assert affinity[1, :, 0] == pytest.approx(np.full((2, 2), 0.5))
+    assert np.isnan(affinity[0, 1]).all()
+    assert quality == pytest.approx([(0.9**2 + 0.3**2) / 1.2, 0.6])
+
+
+def test_branches_not_asked_about_have_no_affinity():
+    affinity, quality = end_affinity(2, [], np.zeros((0, 2, 2)), np.zeros(0))
+    assert np.isnan(affinity).all()
+    assert np.isnan(quality).all()
