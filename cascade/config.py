@@ -45,6 +45,8 @@ class HeadsConfig(_Stage):
     """Smaller heads are debris, unless they touch the border (square head lengths)."""
     max_area_hl2: float = Field(1.6, gt=0)
     """Larger ones too."""
+    min_solidity: float = Field(0.82, ge=0, le=1)
+    """Heads are convex: what fills less of its convex hull is debris."""
     apart_hl: float = Field(0.4, gt=0)
     """No two prompts are nearer than this."""
     min_score: float = Field(0.3, ge=0, le=1)

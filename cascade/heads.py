@@ -200,9 +200,20 @@ def _why_not(
         return f"area {area:.2f} > {config.max_area_hl2:.2f} square head lengths"
     if area < config.min_area_hl2 * (0.35 if touches_border(region, shape) else 1.0):
         return f"area {area:.2f} < {config.min_area_hl2:.2f} square head lengths"
+    if (filled := solidity(region)) < config.min_solidity:
+        return f"ragged: fills {filled:.2f} < {config.min_solidity:.2f} of its convex hull"
     if any(region.intersection_area(head.region) > _DUPLICATE * region.area for head in found):
         return "found already"
     return ""
+
+
+def solidity(region: Region) -> float:
+    """Share of the convex hull that a region fills, 0–1; 0 when empty."""
+    ys, xs = np.nonzero(region.mask)
+    if not len(ys):
+        return 0.0
+    corners = np.concatenate([np.stack([xs + dx, ys + dy], -1) for dx in (0, 1) for dy in (0, 1)])
+    return region.area / max(float(cv2.contourArea(cv2.convexHull(corners.astype(np.int32)))), 1.0)
 
 
 def touches_border(region: Region, shape: tuple[int, int]) -> bool:
