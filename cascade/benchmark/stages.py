@@ -32,17 +32,18 @@ those of the centreline.
 def variants(config: CS3Config) -> list[Variant]:
     """Every variant: stages added up, then the whole configuration less one thing at a time."""
     nearest = {"use_direction": False, "use_ownership": False}
-    without_knots = changed(config, knots={"enabled": False})
-    one_round = changed(config, tails={"rounds": min(1, config.tails.rounds)})
+    one_round = {"rounds": min(1, config.tails.rounds)}
+    unjoined = changed(config, joining={"enabled": False})
+    cascade = changed(unjoined, knots={"enabled": False})
     built_up = {
-        "S1": changed(without_knots, tails={"rounds": 0}),
-        "+ cascade, one round": changed(one_round, knots={"enabled": False}),
-        "+ further rounds": without_knots,
-        "+ knots": config,
+        "S1": changed(cascade, tails={"rounds": 0}),
+        "+ cascade, one round": changed(cascade, tails=one_round),
+        "+ further rounds": cascade,
+        "+ knots": unjoined,
     }
     whole_less_one = {
-        "without further rounds": one_round,
-        "without knots": without_knots,
+        "without further rounds": changed(config, tails=one_round),
+        "without knots": changed(config, knots={"enabled": False}),
         "without direction": changed(
             config, tails={"use_direction": False}, matching={"use_direction": False}
         ),
@@ -50,7 +51,8 @@ def variants(config: CS3Config) -> list[Variant]:
     }
     return [
         *(Variant(name, changed(one, matching=nearest), rules=False) for name, one in built_up.items()),
-        Variant("+ matching rules (all)", config),
+        Variant("+ matching rules", unjoined),
+        Variant("+ joining (all)", config),
         *(Variant(name, one) for name, one in whole_less_one.items()),
     ]
 

@@ -24,7 +24,7 @@ def test_cost_of_a_model():
     cost = cost_of(model, smear())
     assert (cost.sperm, cost.complete) == (4, 3)
     assert (cost.encodings, cost.prompts) == (model.encoded, sum(count for _, count in model.asked))
-    assert list(cost.stages) == ["preprocess", "heads", "tails", "knots", "matching", "instances"]
+    assert {"preprocess", "heads", "tails", "knots", "matching", "instances"} <= set(cost.stages)
     assert cost.seconds >= sum(cost.stages.values()) - 0.001
     assert cost.processor_seconds > 0
 

@@ -48,8 +48,8 @@ def test_stages(loaded, data):
     assert document["images"] == ["2023-01-01.png"]
     assert document["device"].startswith("CPU, ")
     assert (out / "stages.md").read_text() in done.stdout
-    assert "[9/9] without ownership" in done.stderr
-    assert len(list((out / "predictions").iterdir())) == 9
+    assert "[10/10] without ownership" in done.stderr
+    assert len(list((out / "predictions").iterdir())) == 10
     assert sorted(path.name for path in out.iterdir()) == [".cs3", "predictions", "stages.json", "stages.md"]
 
 
