@@ -14,7 +14,7 @@ from cascade.preprocess import grown, paint_white
 from cascade.prompts import as_prompts, grid, points_along
 from cascade.sam.protocol import DenseMaps, Encoding, Masks
 from cascade.skeleton import Skeleton, trace
-from cascade.tracing import Tracer, Walk, end_affinity
+from cascade.tracing import Tracer, Walk, end_affinity, pixels
 from cascade.types import BoolArray, FloatArray, Tail, UInt8Array
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
@@ -242,7 +242,7 @@ def _coverage(masks: Masks, skeleton: Skeleton, reach: float) -> tuple[FloatArra
 
 def _score(walk: Walk, tracer: Tracer, quality: FloatArray, foreground: DenseMaps) -> float:
     """0–1: certainty of foreground, of the links, and of the model's own masks."""
-    x, y = walk.points.round().astype(int).T
+    x, y = pixels(walk.points, foreground.tail)
     seen = float(foreground.tail[y, x].mean())
     links = float(np.prod(walk.links)) ** 0.5 if walk.links else 1.0
     steps = [b for b, _ in walk.steps if not np.isnan(quality[b])]

@@ -17,6 +17,7 @@ from functools import cached_property
 import cv2
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
 from cascade.geometry import tangent_at
 from cascade.sam.protocol import DenseMaps
@@ -142,7 +143,7 @@ class Tracer:
                 continue
             step = np.gradient(branch.points, axis=0)
             step /= np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-6)
-            x, y = branch.points.round().astype(int).T
+            x, y = pixels(branch.points, self.foreground.tail)
             out[i] = float((self.foreground.direction[y, x] * step).sum(1).mean())
         return out
 
@@ -233,7 +234,7 @@ class Tracer:
         """Mean probability of flagellum along a gap."""
         a, b = self._place(start), self._place(to)
         steps = max(2, round(float(np.hypot(*(b - a)))))
-        x, y = np.round(np.linspace(a, b, steps)).astype(int).T
+        x, y = pixels(np.linspace(a, b, steps), self.foreground.tail)
         return float(self.foreground.tail[y, x].mean())
 
     def walks(self, min_link: float) -> list[Walk]:
@@ -326,6 +327,13 @@ class Tracer:
             return None
         start, link = min(inner, key=lambda one: one[1].odds)
         return frozenset((start, link.to))
+
+
+def pixels(points: FloatArray, picture: FloatArray) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Columns and rows of the pixels under points; a smoothed line may leave the picture by half a pixel."""
+    height, width = picture.shape[:2]
+    x, y = np.round(points).astype(int).T
+    return np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
 
 
 def end_affinity(
