@@ -5,7 +5,7 @@ import pytest
 from drawn_field import LENGTH, SHAPE, WIDTH, Drawn, TruthModel, picture, swimming
 
 from cascade.config import HeadsConfig
-from cascade.heads import find_heads, sampled, touches_border
+from cascade.heads import find_heads, sampled, solidity, touches_border
 from cascade.sam.protocol import DenseMaps, Masks
 from cascade.types import Region
 
@@ -141,6 +141,26 @@ def test_the_best_of_several_candidates_is_taken():
     assert found.score == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize(("share", "kept"), [(0.45, True), (0.35, False)])
+def test_a_mask_must_lie_on_head_colour_by_a_fair_share(share, kept):
+    """A head of 20×30 pixels, and a mask that reaches beyond it."""
+    head, mask = np.zeros((80, 80), bool), np.zeros((80, 80), bool)
+    head[20:40, 15:45] = True
+    mask[20 : 20 + round(20 / share), 15:45] = True
+
+    class Generous:
+        dense = DenseMaps(head.astype(float), np.zeros((80, 80)), np.zeros((80, 80, 2)))
+
+        def decode(self, prompts, part):
+            logits = np.where(mask, 3, -3).astype(np.float32)[None, None]
+            return Masks(logits, np.array([[0.9]], np.float32), 1)
+
+    white = np.full((80, 80, 3), 240, np.uint8)
+    config = HeadsConfig(rounds=1, min_purple=0.4)
+    found, _ = find_heads(white, (Generous(), Generous.dense), None, LENGTH, config)
+    assert bool(found) is kept
+
+
 def test_masks_are_read_at_the_pixels_they_lie_on():
     """A slope at a quarter of the resolution is the same slope in the image."""
     ramp = np.tile((np.arange(10, dtype=np.float32) + 0.5) / 0.25 - 0.5, (8, 1))
@@ -154,3 +174,40 @@ def test_masks_are_read_at_the_pixels_they_lie_on():
 )
 def test_touching_the_border(x0, y0, touches):
     assert touches_border(Region(np.ones((4, 3), bool), x0, y0), (10, 20)) is touches
+
+
+def test_heads_that_touch_are_two():
+    """Drawn in one colour, so that every mask covers both."""
+    image = picture((Drawn((100, 100)),))
+    other = picture((Drawn((128, 100)),))
+    image[other[..., 0] < 200] = image[100, 100]
+    heads, _ = run((Drawn((100, 100)),), image=image)
+    assert sorted(head.centre.tolist() for head in heads) == pytest.approx(
+        np.array([[100, 100], [128, 100]]), abs=1.5
+    )
+
+
+def test_a_ragged_blob_is_debris():
+    """A cross as large as a head."""
+    image = np.full((*SHAPE, 3), 240, np.uint8)
+    colour = picture(TWO)[80, 80]
+    image[95:105, 80:120] = image[80:120, 95:105] = colour
+    heads, rounds = run(TWO[:1], HeadsConfig(min_solidity=0.8), image)
+    assert heads == []
+    ((_, why),) = rounds[0].rejected
+    assert why.startswith("ragged: fills 0.")
+
+
+@pytest.mark.parametrize(
+    ("mask", "want"),
+    [
+        (np.ones((3, 5), bool), 1),
+        (np.ones((1, 1), bool), 1),
+        (np.tri(40, dtype=bool), 1),
+        (np.eye(2, dtype=bool), 2 / 3),
+        (np.zeros((0, 0), bool), 0),
+    ],
+)
+def test_solidity_is_the_share_of_the_hull(mask, want):
+    """Two pixels corner to corner lie in a hexagon of three."""
+    assert solidity(Region(mask, 7, 9)) == pytest.approx(want, abs=0.03)
