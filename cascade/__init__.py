@@ -1,5 +1,7 @@
 """CS3: Cascade SAM for Sperm Segmentation.
 
+In short:
+
     from cascade import segment, load_model
     result = segment("smear.jpg", model=load_model("tiny"))
     for sperm in result.sperm: ...

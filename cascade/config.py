@@ -126,8 +126,6 @@ class MatchingConfig(_Stage):
 class InstancesConfig(_Stage):
     """Pairs → sperm."""
 
-    tail_width_hl: float = Field(0.1, gt=0)
-    """Width of a flagellum where the foreground does not tell it."""
     min_tail_width_hl: float = Field(0.08, gt=0)
     """Least width of a flagellum."""
     max_tail_width_hl: float = Field(0.13, gt=0)

@@ -20,6 +20,7 @@ from cascade.types import BoolArray, FloatArray, Head, Region, UInt8Array
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
 """Encodes an image; returns the encoding and its foreground."""
+_CHUNK = 64
 _DUPLICATE = 0.5
 """A candidate with more than this share of its pixels in a head found before is no new head."""
 
@@ -106,11 +107,14 @@ def _ask(
         points = blob_centres(blobs, config.apart_hl * head_length)
     if not len(points):
         return HeadRound(painted.copy(), points, [])
-    masks = encoding.decode(as_prompts([point[None] for point in points]), "head")
+    basins, most = _basins(blobs, head_length, config), _SPLIT_AREA_HL2 * head_length**2
+    candidates: list[tuple[Region, float]] = []
+    for start in range(0, len(points), _CHUNK):  # in chunks, so that memory stays flat
+        masks = encoding.decode(as_prompts([point[None] for point in points[start : start + _CHUNK]]), "head")
+        candidates += _candidates(masks, basins, most, config.min_purple)
     found: list[Head] = []
     rejected: list[tuple[Region, str]] = []
-    basins = _basins(blobs, head_length, config)
-    for region, score in _candidates(masks, basins, _SPLIT_AREA_HL2 * head_length**2):
+    for region, score in sorted(candidates, key=lambda one: -one[1]):  # the surest first
         reason = _why_not(region, score, found, blobs.shape, head_length, config)
         if reason:
             rejected.append((region, reason))
@@ -129,24 +133,27 @@ def _basins(blobs: BoolArray, head_length: float, config: HeadsConfig) -> NDArra
 
 
 def _candidates(
-    masks: Masks, basins: NDArray[np.int32], most: float
+    masks: Masks, basins: NDArray[np.int32], most: float, min_purple: float
 ) -> list[tuple[Region, float]]:
-    """Each prompt's best mask, snapped to the foreground's edge; most certain first."""
+    """Each prompt's best mask, snapped to the foreground's edge, with its score."""
     out = []
     for logits, scores in zip(masks.logits, masks.scores, strict=True):
         options = [
-            (_snap(logit, masks.scale, basins, most), float(score))
+            (_snap(logit, masks.scale, basins, most, min_purple), float(score))
             for logit, score in zip(logits, scores, strict=True)
         ]
         out.append(max(options, key=lambda one: one[1] * (one[0].area > 0)))
-    return sorted(out, key=lambda one: -one[1])
+    return out
 
 
-def _snap(logits: FloatArray, scale: float, basins: NDArray[np.int32], most: float) -> Region:
+def _snap(
+    logits: FloatArray, scale: float, basins: NDArray[np.int32], most: float, min_purple: float
+) -> Region:
     """SAM says which head, the foreground at full resolution says where its edge is.
 
-    The basins that the mask covers by half are the head; where together they are larger than `most` (square pixels) they
-    are several heads, and only the one that the mask covers most of is meant.
+    The basins that the mask covers by half are the head; where together they are larger than `most` (square
+    pixels) they are several heads, and only the one that the mask covers most of is meant. Nothing is the head
+    when less than `min_purple` of the mask lies on the foreground.
     """
     ys, xs = np.nonzero(logits > 0)
     if not len(ys):
@@ -161,7 +168,7 @@ def _snap(logits: FloatArray, scale: float, basins: NDArray[np.int32], most: flo
     # The mask is coarse: the foreground's own edge counts wherever it lies within a mask pixel.
     local = basins[y0:y1, x0:x1]
     near = grown(inside, 1.0 / scale) & (local > 0)
-    if not near.any():
+    if not near.any() or np.count_nonzero(inside & (local > 0)) < min_purple * np.count_nonzero(inside):
         return Region(np.zeros((0, 0), bool), x0, y0)
     covered, sizes = np.bincount(local[near]), np.bincount(local.ravel())[: local[near].max() + 1]
     covered[0] = 0
@@ -182,7 +189,7 @@ def sampled(logits: FloatArray, scale: float, x0: int, y0: int, x1: int, y1: int
     return np.asarray(out, np.float32)
 
 
-def _why_not(
+def _why_not(  # noqa: PLR0911  one reason a line reads best
     region: Region,
     score: float,
     found: list[Head],

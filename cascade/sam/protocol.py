@@ -31,7 +31,8 @@ class Prompts:
     def __post_init__(self) -> None:
         if self.points.ndim != 3 or self.points.shape[2] != 2 or self.points.shape[:2] != self.labels.shape:
             raise ValueError(
-                f"points are (batch, n, 2) and labels (batch, n), got {self.points.shape} and {self.labels.shape}"
+                "points are (batch, n, 2) and labels (batch, n), "
+                f"got {self.points.shape} and {self.labels.shape}"
             )
 
     def __len__(self) -> int:
@@ -62,7 +63,8 @@ class DenseMaps:
 
     Attributes:
         head, tail: `(height, width)` probability of head and of flagellum.
-        direction: `(height, width, 2)` unit vector (x, y) along the flagellum towards its head, 0 where unknown.
+        direction: `(height, width, 2)` unit vector (x, y) along the flagellum towards its head, 0 where
+            unknown.
     """
 
     head: FloatArray
@@ -82,8 +84,8 @@ class Encoding(Protocol):
 
         Args:
             prompts: points in image pixels.
-            part: what the prompts aim at. A model that knows parts returns one candidate, that part of the sperm
-                the prompt lies on; others return their usual candidates.
+            part: what the prompts aim at. A model that knows parts returns one candidate, that part of the
+                sperm the prompt lies on; others return their usual candidates.
         """
 
 
