@@ -152,8 +152,8 @@ def _snap(
     """SAM says which head, the foreground at full resolution says where its edge is.
 
     The basins that the mask covers by half are the head; where together they are larger than `most` (square
-    pixels) they are several heads, and only the one that the mask covers most of is meant. Nothing is the head
-    when less than `min_purple` of the mask lies on the foreground.
+    pixels) they are several heads, and only the one that the mask covers most of is meant. Nothing
+    is the head when less than `min_purple` of the mask lies on the foreground.
     """
     ys, xs = np.nonzero(logits > 0)
     if not len(ys):

@@ -154,7 +154,7 @@ def _options(
     distances = np.hypot(*(edge - line[0]).T)
     nearest = int(np.argmin(distances))
     contact = config.contact_hl * head_length
-    if 0 < contact and distances[nearest] <= contact:
+    if contact > 0 and distances[nearest] <= contact:
         fit = _CONTACT * (1 - 0.5 * float(distances[nearest]) / contact)
         out.append((fit * towards, edge[nearest], reverse))
     return out

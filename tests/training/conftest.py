@@ -1,5 +1,5 @@
-"""A smear drawn by hand (a sperm lies along a row, another along a column, and their tails cross), and a training
-on noise that takes no time.
+"""A smear drawn by hand (two sperm whose tails cross, along a row and a column), and a training on noise that
+takes no time.
 """
 
 from __future__ import annotations
