@@ -1,6 +1,4 @@
-"""A smear drawn by hand (two sperm whose tails cross, along a row and a column), and a training on noise that
-takes no time.
-"""
+"""A smear drawn by hand, in which two tails cross, and a training on noise that takes no time."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -16,9 +15,8 @@ from cascade.training import samples
 from cascade.training.samples import SHAPE, SmearStream, sample
 
 Sample = dict[str, NDArray[Any]]
-Draw = Callable[..., Sample]
 HEIGHT, WIDTH = SHAPE
-SEEDS = range(30)
+SEEDS = range(24)
 HEADS = {1: (100, 200), 2: (300, 80)}
 TAILS = {1: [(200, 200), (400, 200)], 2: [(300, 140), (300, 350)]}
 CROSSING = (300, 200)
@@ -28,11 +26,17 @@ def draw(smear: SyntheticSmear, seed: int, prompts: int = 4) -> Sample:
     return sample(smear, np.random.default_rng(seed), prompts)
 
 
-@pytest.fixture
-def upright(monkeypatch: pytest.MonkeyPatch) -> Draw:
-    """`draw`, but never mirrored."""
-    monkeypatch.setattr(samples, "_flip", lambda arrays, across, down: arrays)
-    return draw
+@pytest.fixture(scope="module")
+def drawn(crossing: SyntheticSmear) -> list[Sample]:
+    return [draw(crossing, seed) for seed in SEEDS]
+
+
+@pytest.fixture(scope="module")
+def upright(crossing: SyntheticSmear) -> list[Sample]:
+    """As `drawn`, but never mirrored."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(samples, "_flip", lambda arrays, across, down: arrays)
+        return [draw(crossing, seed) for seed in SEEDS]
 
 
 def value(one: Sample, name: str, place: tuple[int, int]) -> float:
@@ -68,20 +72,16 @@ def test_a_seed_is_a_sample(crossing: SyntheticSmear) -> None:
     assert not np.array_equal(first["image"], other["image"])
 
 
-def test_both_kinds_of_picture_occur(crossing: SyntheticSmear) -> None:
-    several = [draw(crossing, seed, prompts=0) for seed in SEEDS]
-    assert {bool(one["head"].any()) for one in several} == {True, False}
-    assert len({int(one["tail"].sum()) for one in several}) == 4  # none, either, both
+def test_both_kinds_of_picture_occur(drawn: list[Sample]) -> None:
+    assert {bool(one["head"].any()) for one in drawn} == {True, False}
+    assert len({int(one["tail"].sum()) for one in drawn}) == 4  # none, either, both
 
 
 # --- what is painted over
 
 
-def test_what_is_painted_white_is_no_target_and_what_is_target_is_dark(
-    crossing: SyntheticSmear, upright: Draw
-) -> None:
-    for seed in SEEDS:
-        one = upright(crossing, seed)
+def test_what_is_painted_white_is_no_target_and_what_is_target_is_dark(upright: list[Sample]) -> None:
+    for one in upright:
         for name, places in (("head", HEADS.values()), ("tail", [*TAILS[1], *TAILS[2]])):
             for place in places:
                 if value(one, name, place):
@@ -90,8 +90,8 @@ def test_what_is_painted_white_is_no_target_and_what_is_target_is_dark(
                     assert brightness(one, place) == pytest.approx(WHITE, abs=4)
 
 
-def test_painted_heads_take_their_masks_and_vectors_along(crossing: SyntheticSmear, upright: Draw) -> None:
-    for one in (upright(crossing, seed) for seed in SEEDS):
+def test_painted_heads_take_their_masks_and_vectors_along(upright: list[Sample]) -> None:
+    for one in upright:
         heads_shown = bool(one["head"].any())
         asked = one["labels"].max(1) == 1
         assert (one["known"][asked] == [heads_shown, heads_shown, 1]).all()
@@ -101,8 +101,8 @@ def test_painted_heads_take_their_masks_and_vectors_along(crossing: SyntheticSme
 # --- directions and owners
 
 
-def test_only_one_flagellum_has_a_direction(crossing: SyntheticSmear, upright: Draw) -> None:
-    for one in (upright(crossing, seed) for seed in SEEDS):
+def test_only_one_flagellum_has_a_direction(upright: list[Sample]) -> None:
+    for one in upright:
         shown = [all(value(one, "tail", place) for place in places) for places in TAILS.values()]
         assert value(one, "alone", CROSSING) == (sum(shown) == 1)
         for both, places in zip(shown, TAILS.values(), strict=True):
@@ -134,9 +134,9 @@ def test_directions_and_owners_lead_to_the_head_however_mirrored(lying: Syntheti
 # --- prompts
 
 
-def test_prompts_lie_on_their_masks_and_the_masks_on_the_picture(crossing: SyntheticSmear) -> None:
+def test_prompts_lie_on_their_masks_and_the_masks_on_the_picture(drawn: list[Sample]) -> None:
     asked = 0
-    for one in (draw(crossing, seed) for seed in SEEDS):
+    for one in drawn:
         shown = one["head"] | one["tail"]
         for points, labels, (whole, head, tail) in zip(
             one["points"], one["labels"], one["masks"], strict=True
@@ -152,9 +152,9 @@ def test_prompts_lie_on_their_masks_and_the_masks_on_the_picture(crossing: Synth
     assert asked > len(SEEDS)
 
 
-def test_points_are_padded_at_the_end(crossing: SyntheticSmear) -> None:
+def test_points_are_padded_at_the_end(drawn: list[Sample]) -> None:
     counts = set()
-    for one in (draw(crossing, seed) for seed in SEEDS):
+    for one in drawn:
         for labels in one["labels"]:
             counts.add(int((labels == 1).sum()))
             assert (np.sort(labels)[::-1] == labels).all()
