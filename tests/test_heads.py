@@ -141,6 +141,14 @@ def test_the_best_of_several_candidates_is_taken():
     assert found.score == pytest.approx(0.8)
 
 
+def test_a_pale_spot_within_a_head_is_head():
+    """A vacuole takes no stain."""
+    image = picture((Drawn((100, 100)),))
+    image[98:103, 104:109] = 240
+    (head,), _ = run((Drawn((100, 100)),), image=image)
+    assert head.region.full(SHAPE)[98:103, 104:109].all()
+
+
 @pytest.mark.parametrize(("share", "kept"), [(0.45, True), (0.35, False)])
 def test_a_mask_must_lie_on_head_colour_by_a_fair_share(share, kept):
     """A head of 20×30 pixels, and a mask that reaches beyond it."""

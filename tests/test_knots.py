@@ -121,6 +121,13 @@ def test_a_crossing_is_taken_apart():
         assert abs(first[1] - last[1]) > 60
 
 
+def test_no_round_follows_so_what_is_not_single_is_kept():
+    """A stem ends on a bar: its end is none, and it is a tail for all that."""
+    tails, knots = run([Drawn(None, (150, 130), (150, 52)), Drawn(None, (50, 50), (250, 50))], KnotsConfig())
+    assert len(tails) == 2
+    assert knots[0].round.rejected == []
+
+
 def test_what_is_understood_is_not_untied():
     gone = cv2.line(np.zeros(SHAPE, np.uint8), LINE.start, LINE.end, 1, 9) > 0
     assert run([LINE], KnotsConfig(), gone) == ([], [])

@@ -108,7 +108,8 @@ def test_a_bent_neck_is_matched_by_contact():
 
 
 def test_contact_yields_to_a_tail_on_the_axis():
-    straight = tail_along((80, 100), (250, 100))
+    """The straight one begins 11 px from the head: too far for contact."""
+    straight = tail_along((86, 100), (250, 100))
     pairs = paired([HEAD], [SIDEWAYS, straight], MatchingConfig(contact_hl=0.3))
     assert set(pairs) == {(0, 1)}
 

@@ -120,11 +120,14 @@ class Recording(TruthModel):
 
 @pytest.mark.parametrize("assumed", [24.0, 38.0])
 def test_a_wrong_guess_of_the_head_length_is_mended(assumed):
-    model = Recording(THREE)
-    result = segment(picture(THREE), model=model, config=fixed(assumed))
-    assert model.told[0] == assumed
-    assert model.told[-1] == pytest.approx(LENGTH, abs=2)
-    assert pairs(result) == pytest.approx(pairs(segment(picture(THREE), model=TruthModel(THREE))), abs=2)
+    """The heads are looked for again, at the right scale."""
+    wrong, right = Recording(THREE), Recording(THREE)
+    result = segment(picture(THREE), model=wrong, config=fixed(assumed))
+    assert wrong.told[0] == assumed
+    assert wrong.told[1:] == pytest.approx([LENGTH] * len(wrong.told[1:]), abs=2)
+    want = segment(picture(THREE), model=right, config=fixed(30.0))
+    assert len(wrong.told) == len(right.told) + 1
+    assert pairs(result) == pytest.approx(pairs(want), abs=2)
 
 
 def head_of(length, x=50):

@@ -87,10 +87,11 @@ def test_a_branch_as_long_as_a_spur_stays():
     assert len(trace(T, spur=5).branches) == 3
 
 
-def test_a_thorn_near_the_end_of_a_line_leaves_the_longer_of_the_two():
+@pytest.mark.parametrize("flip", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_a_thorn_near_the_end_of_a_line_leaves_the_longer_of_the_two(flip):
     mask = lines(((10, 40), (60, 40)), ((60, 40), (69, 40)), ((60, 40), (63, 36)))
-    (branch,) = trace(mask, spur=20).branches
-    assert branch.points[:, 0].max() == 69
+    (branch,) = trace(mask[:: flip[0], :: flip[1]], spur=20).branches
+    assert np.ptp(branch.points[:, 0]) == 69 - 10
 
 
 def test_a_shallow_crossing_is_four_branches_and_a_connector():
@@ -111,6 +112,12 @@ def test_the_two_lines_of_a_v_stay_two_when_the_thorn_at_their_tip_is_pruned():
     assert skeleton.free_ends == 2
     (shared,) = set(skeleton.branches[0].nodes) & set(skeleton.branches[1].nodes)
     assert skeleton.nodes[shared] == pytest.approx(tip, abs=2)
+
+
+def test_the_short_line_of_a_v_is_no_thorn():
+    tip = (60, 60)
+    skeleton = trace(lines(((40, 10), tip), ((65, 49), tip), (tip, (60, 66))), spur=15)
+    assert sorted(round(branch.length, -1) for branch in skeleton.branches) == [10, 60]
 
 
 def test_a_ring_is_one_branch_whose_ends_lie_side_by_side():

@@ -96,6 +96,14 @@ def test_a_round_that_adds_nothing_is_the_last():
     assert rejected.reason.startswith("length 0.")
 
 
+def test_specks_are_no_part_of_the_foreground():
+    image = picture([LINE], SHAPE)
+    image[100:103, 100:103] = (60, 150, 60)
+    tails, rounds, _ = run([LINE], image=image)
+    assert len(tails) == len(rounds) == 1
+    assert not rounds[0].foreground[100:103, 100:103].any()
+
+
 def test_rounds_are_limited():
     tails, rounds, _ = run([STEM, BAR], TailsConfig(rounds=1))
     assert len(tails) == len(rounds) == 1
