@@ -139,7 +139,8 @@ def _graph(line: BoolArray) -> Skeleton:
     padded = np.pad(line, 1)
     neighbours = ndimage.convolve(padded.astype(np.uint8), _EIGHT, mode="constant") - padded
     junction = padded & (neighbours >= 3)
-    junctions, count = ndimage.label(junction, _EIGHT)
+    labels, count = ndimage.label(junction, _EIGHT)
+    junctions = np.asarray(labels, np.int_)
     centres = ndimage.center_of_mass(junction, junctions, range(1, count + 1)) if count else []
     nodes = [(x - 1.0, y - 1.0) for y, x in centres]
     branches: list[Branch] = []
