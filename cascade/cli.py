@@ -230,7 +230,11 @@ def synthesize(
 @app.command()
 def score(
     truths: Annotated[
-        list[Path], typer.Argument(metavar="TRUTH", help="Experts' outlines, one COCO file an expert.")
+        list[str],
+        typer.Argument(
+            metavar="TRUTH",
+            help="Experts' outlines, one COCO file an expert; several, or separated by commas.",
+        ),
     ],
     prediction: Annotated[Path, typer.Argument(metavar="PREDICTION", help="annotations.coco.json of a run.")],
     until: Annotated[
@@ -246,7 +250,8 @@ def score(
     with reported():
         from cascade.benchmark.score import score_files  # noqa: PLC0415
 
-        figures = score_files(truths, prediction, until=_day(until), after=_day(after))
+        experts = [Path(name) for entry in truths for name in entry.split(",") if name]
+        figures = score_files(experts, prediction, until=_day(until), after=_day(after))
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
         return

@@ -117,8 +117,12 @@ class MatchingConfig(_Stage):
     """λ_angle: between the tail's first part and the head's long axis."""
     contact_hl: float = Field(0.3, ge=0)
     """An end this near a head's outline may be its tail at any angle (bent necks), if nothing fits better."""
+    far_distance_hl: float = Field(1.3, ge=0)
+    """Heads and tails left alone are also paired over this distance; 0: never."""
     use_direction: bool = True
     """Whether the model's direction map says which end of a tail is its head's."""
+    use_polarity: bool = True
+    """Whether tails are looked for at the darker end of a head: at the other end is its acrosome."""
     use_ownership: bool = True
     """Whether a model that knows parts is asked, at a tail, for the head of the same sperm."""
 
@@ -128,7 +132,7 @@ class InstancesConfig(_Stage):
 
     min_tail_width_hl: float = Field(0.08, gt=0)
     """Least width of a flagellum."""
-    max_tail_width_hl: float = Field(0.13, gt=0)
+    max_tail_width_hl: float = Field(0.15, gt=0)
     """Greatest width of a flagellum."""
 
 
@@ -164,7 +168,9 @@ class CS3Config(_Stage):
                 max_distance_hl=20 / 36,
                 max_angle_deg=60,
                 contact_hl=0,
+                far_distance_hl=0,
                 use_direction=False,
+                use_polarity=False,
                 use_ownership=False,
             ),
         )

@@ -8,9 +8,8 @@ import numpy as np
 
 from cascade.config import InstancesConfig
 from cascade.geometry import paint_polyline
-from cascade.matching import Pair, joined
 from cascade.sam.protocol import DenseMaps
-from cascade.types import FloatArray, Head, Region, Sperm, Tail
+from cascade.types import FloatArray, Head, Pair, Region, Sperm, Tail
 
 _ALONE = 0.5
 """Factor on the score of a head or a tail that found no partner."""
@@ -62,6 +61,11 @@ def _filled(
     line = np.concatenate([anchor[None], tail.centreline])
     painted = _painted(replace(tail, centreline=line), head_length, shape, config)
     return replace(painted, region=without(painted.region, head.region), centreline=line)
+
+
+def joined(pair: Pair, tail: Tail) -> Tail:
+    """The tail with its centreline in order from the head."""
+    return replace(tail, centreline=tail.centreline[::-1].copy()) if pair.reverse else tail
 
 
 def without(region: Region, other: Region) -> Region:

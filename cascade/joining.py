@@ -9,17 +9,18 @@ import numpy as np
 
 from cascade.config import JoiningConfig, TailsConfig
 from cascade.geometry import paint_polyline, polyline_length, smooth_polyline
+from cascade.rounds import ask_about
 from cascade.sam.protocol import DenseMaps, Encoding
 from cascade.skeleton import Branch, Skeleton
-from cascade.tails import ask_about
 from cascade.tracing import Tracer, Walk
-from cascade.types import Tail
+from cascade.types import BoolArray, Tail
 
 
 def join_pieces(
     tails: list[Tail],
     at_heads: Collection[tuple[int, int]],
     first: tuple[Encoding, DenseMaps],
+    heads: BoolArray,
     head_length: float,
     config: JoiningConfig,
     asking: TailsConfig,
@@ -33,6 +34,7 @@ def join_pieces(
         at_heads: tail index and end (0: first point, 1: last) of the tails that fit a head: there nothing is
             joined, and two tails with a head each never become one.
         first: encoding and foreground of the image with nothing painted.
+        heads: `(height, width)` pixels of known heads: a tail may run on beneath one.
         head_length: pixels.
         config: of this stage.
         asking: how branches are asked about.
@@ -46,12 +48,12 @@ def join_pieces(
     tracer = Tracer(
         skeleton,
         foreground,
-        np.zeros(shape, bool),
+        heads,
         head_length,
         affinity,
         config.gap_hl * head_length,
         asking.use_direction,
-        frozenset(at_heads),
+        closed=frozenset(at_heads),
     )
     return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -11,12 +11,12 @@ from scipy import ndimage
 
 from cascade.config import KnotsConfig, TailsConfig
 from cascade.geometry import paint_polyline
+from cascade.necks import Neck
 from cascade.preprocess import grown, paint_white
-from cascade.sam.protocol import DenseMaps, Encoding
-from cascade.tails import RIM_HL, TailRound, one_round, remembered
+from cascade.rounds import RIM_HL, Encode, TailRound, one_round, remembered
+from cascade.sam.protocol import DenseMaps
 from cascade.types import BoolArray, Tail, UInt8Array
 
-Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
 Box = tuple[int, int, int, int]
 _MARGIN_HL = 0.8
 
@@ -39,6 +39,8 @@ def untie(
     head_length: float,
     config: KnotsConfig,
     tails: TailsConfig,
+    known: BoolArray,
+    necks: Sequence[Neck],
 ) -> tuple[list[Tail], list[Knot]]:
     """Find tails in what is left.
 
@@ -51,6 +53,8 @@ def untie(
         head_length: pixels.
         config: of this stage.
         tails: of the rounds before, whose filters apply, all but the single-tail rules: no round follows.
+        known: `(height, width)` pixels on and beside known tails.
+        necks: where tails may begin.
     """
     if not config.enabled:
         return [], []
@@ -64,11 +68,13 @@ def untie(
         x0, y0, x1, y1 = box
         picture = enlarge_and_bold(left[y0:y1, x0:x1], config.enlarge, config.bold_hl * head_length)
         encoding, near = encode(picture)
-        covered, around = (_enlarged(mask[y0:y1, x0:x1], picture) for mask in (heads, rim))
+        covered, around, beside = (_enlarged(mask[y0:y1, x0:x1], picture) for mask in (heads, rim, known))
         one = one_round(
             picture,
             (encoding, _with(near, foreground, box, covered, around)),
             covered,
+            [neck.moved(config.enlarge, (x0, y0)) for neck in necks],
+            beside,
             "knots",
             head_length * config.enlarge,
             settings,

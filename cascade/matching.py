@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -11,9 +11,10 @@ from scipy.optimize import linear_sum_assignment
 
 from cascade.config import MatchingConfig
 from cascade.geometry import angle_between, polyline_length, tangent_at
+from cascade.necks import Neck, find_necks
 from cascade.prompts import as_prompts, points_along
 from cascade.sam.protocol import Encoding, Masks
-from cascade.types import FloatArray, Head, Tail
+from cascade.types import FloatArray, Head, Pair, Tail
 
 _LONG_HL = 3.0
 """A stub of this length weighs 0.63 of a whole tail, when both would fit a head."""
@@ -21,15 +22,10 @@ _CONTACT = 0.3
 """Weight of mere contact beside a tail that leaves along the head's axis: passing tails touch heads too."""
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """A head with its tail; the tail's centreline starts at the head's end `anchor`."""
-
-    head: int
-    tail: int
-    anchor: FloatArray
-    score: float
-    reverse: bool
+_LEAST_PROBABLE = 0.15
+"""No tail leaves at an end of a head that is less probable: the other end is far darker."""
+_Option = tuple[float, FloatArray, bool]
+"""Score, place on the head, and whether the tail's centreline must be turned round."""
 
 
 def match(
@@ -39,6 +35,8 @@ def match(
     config: MatchingConfig,
     direction: FloatArray | None = None,
     encoding: Encoding | None = None,
+    necks: Sequence[Neck] | None = None,
+    look_far: bool = False,
 ) -> list[Pair]:
     """Pair heads with tails.
 
@@ -48,18 +46,50 @@ def match(
         config: of this stage.
         direction: `(height, width, 2)` towards the head along each flagellum, where the model offers it.
         encoding: of the whole image by a model that knows parts: it is asked whose tail is whose.
+        necks: both ends of every head; None: of every head both ends are as likely.
+        look_far: whether heads and tails left alone may also be paired over `config.far_distance_hl`: remains
+            of cytoplasm hide where some tails begin.
     """
     ownership = owners(encoding, heads, tails, head_length, config) if encoding is not None else None
     flows = [flow(tail, direction) if config.use_direction else 0.0 for tail in tails]
     outlines = [outline(head) for head in heads]
+    ends: list[list[Neck]] = [[] for _ in heads]
+    for neck in find_necks(heads) if necks is None else necks:
+        ends[neck.head].append(neck)
+    pairs = _best_total(
+        heads,
+        tails,
+        lambda h, t, reverse: _options(
+            heads[h], ends[h], outlines[h], tails[t], flows[t], reverse, head_length, config
+        ),
+        ownership,
+    )
+    if not (look_far and config.far_distance_hl):
+        return pairs
+    with_tail, with_head = {pair.head for pair in pairs}, {pair.tail for pair in pairs}
+    return pairs + _best_total(
+        heads,
+        tails,
+        lambda h, t, reverse: (
+            []
+            if h in with_tail or t in with_head
+            else _far_options(ends[h], tails[t], flows[t], reverse, head_length, config)
+        ),
+        ownership,
+    )
+
+
+def _best_total(
+    heads: list[Head],
+    tails: list[Tail],
+    options_of: Callable[[int, int, bool], list[_Option]],
+    ownership: FloatArray | None,
+) -> list[Pair]:
+    """The pairs of greatest summed score; `options_of` head, tail and order: the ways in which they fit."""
     best: dict[tuple[int, int], Pair] = {}
-    for h, head in enumerate(heads):
-        for t, tail in enumerate(tails):
-            options = [
-                option
-                for reverse in (False, True)
-                for option in _options(head, outlines[h], tail, flows[t], reverse, head_length, config)
-            ]
+    for h in range(len(heads)):
+        for t in range(len(tails)):
+            options = [option for reverse in (False, True) for option in options_of(h, t, reverse)]
             if options:
                 score, anchor, reverse = max(options, key=lambda one: one[0])
                 owned = 1.0 if ownership is None else 0.3 + float(ownership[h, t])
@@ -131,35 +161,62 @@ def outline(head: Head) -> FloatArray:
 
 def _options(
     head: Head,
+    necks: Sequence[Neck],
     edge: FloatArray,
     tail: Tail,
     towards_first: float,
     reverse: bool,
     head_length: float,
     config: MatchingConfig,
-) -> list[tuple[float, FloatArray, bool]]:
+) -> list[_Option]:
     """Score, place on the head and order of every way in which one end of the tail fits the head."""
     line = tail.centreline[::-1] if reverse else tail.centreline
     leaves = tangent_at(line, 0, 0.5 * head_length)
-    towards = (1 + 0.6 * (-towards_first if reverse else towards_first)) * tail.score
-    towards *= 1 - math.exp(-polyline_length(tail.centreline) / (_LONG_HL * head_length))
+    towards = _worth(tail, towards_first, reverse, head_length)
     reach = config.max_distance_hl * head_length
     out = []
-    for anchor in head.ends:
-        distance = float(np.hypot(*(line[0] - anchor)))
-        angle = angle_between(anchor - head.centre, leaves)
-        if distance <= reach and angle <= config.max_angle_deg:
-            fit = (1 - 0.5 * distance / reach) * (1 - 0.5 * angle / config.max_angle_deg)
-            out.append((fit * towards, anchor, reverse))
+    for neck in necks:
+        distance, angle = neck.fits(line[0], leaves)
+        if distance <= reach and angle <= config.max_angle_deg and neck.probability >= _LEAST_PROBABLE:
+            fit = (1 - 0.5 * distance / reach) * (1 - 0.5 * angle / config.max_angle_deg) * neck.probability
+            out.append((fit * towards, neck.place, reverse))
     distances = np.hypot(*(edge - line[0]).T)
     nearest = int(np.argmin(distances))
     contact = config.contact_hl * head_length
     if contact > 0 and distances[nearest] <= contact:
-        fit = _CONTACT * (1 - 0.5 * float(distances[nearest]) / contact)
-        out.append((fit * towards, edge[nearest], reverse))
+        side = max(necks, key=lambda neck: float(neck.out @ (edge[nearest] - head.centre)))
+        if side.probability >= _LEAST_PROBABLE:
+            fit = _CONTACT * (1 - 0.5 * float(distances[nearest]) / contact) * side.probability
+            out.append((fit * towards, edge[nearest], reverse))
     return out
 
 
-def joined(pair: Pair, tail: Tail) -> Tail:
-    """The tail with its centreline in order from the head."""
-    return replace(tail, centreline=tail.centreline[::-1].copy()) if pair.reverse else tail
+def _far_options(
+    necks: Sequence[Neck],
+    tail: Tail,
+    towards_first: float,
+    reverse: bool,
+    head_length: float,
+    config: MatchingConfig,
+) -> list[_Option]:
+    """As `_options`, for a tail that begins further off, ahead of a neck and leading away from it."""
+    line = tail.centreline[::-1] if reverse else tail.centreline
+    leaves = tangent_at(line, 0, 0.5 * head_length)
+    worth = _worth(tail, towards_first, reverse, head_length)
+    reach = config.far_distance_hl * head_length
+    out = []
+    for neck in necks:
+        step = line[0] - neck.place
+        distance, angle = neck.fits(line[0], step)
+        turn = max(angle, angle_between(step, leaves))
+        near = 0 < distance <= reach and turn <= config.max_angle_deg
+        if near and neck.probability >= _LEAST_PROBABLE:
+            fit = (1 - 0.5 * distance / reach) * (1 - 0.5 * turn / config.max_angle_deg) * neck.probability
+            out.append((fit * worth, neck.place, reverse))
+    return out
+
+
+def _worth(tail: Tail, towards_first: float, reverse: bool, head_length: float) -> float:
+    """How much a tail is worth to a head: its score, whether it leads here, and its length."""
+    towards = (1 + 0.6 * (-towards_first if reverse else towards_first)) * tail.score
+    return towards * (1 - math.exp(-polyline_length(tail.centreline) / (_LONG_HL * head_length)))

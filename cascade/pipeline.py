@@ -5,23 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from cascade.config import CS3Config
+from cascade.config import CS3Config, HeadsConfig
 from cascade.errors import ImageError
 from cascade.heads import HeadRound, find_heads
 from cascade.instances import assemble, usable_maps
 from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
-from cascade.matching import Pair, match
+from cascade.matching import match
+from cascade.necks import Neck, find_necks
 from cascade.preprocess import foreground as whitened_foreground
 from cascade.preprocess import grown, normalise, paint_white
+from cascade.rounds import TailRound, beside
 from cascade.sam.protocol import DenseMaps, Encoding, PromptableModel
-from cascade.tails import TailRound, find_tails
-from cascade.types import Head, Result, Tail, UInt8Array
+from cascade.tails import find_tails
+from cascade.types import BoolArray, Head, Pair, Result, Tail, UInt8Array
+from cascade.widths import measure_width
 
 ENOUGH_HEADS = 3
 _RESCALE = 1.15
@@ -38,6 +41,7 @@ class Trace:
     left: UInt8Array | None = None
     knots: list[Knot] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
+    necks: list[Neck] = field(default_factory=list)
     tails: list[Tail] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
 
@@ -83,6 +87,10 @@ def segment(
     with clock("heads"):
         first = encode(normalised)
         heads, head_rounds = find_heads(normalised, first, encode, head_length, config.heads)
+        if len(heads) < ENOUGH_HEADS:
+            # The assumed length may be far off, and with it the areas that a head may have.
+            any_size, _ = find_heads(normalised, first, encode, head_length, _of_any_size(config.heads))
+            heads = any_size if len(any_size) >= ENOUGH_HEADS else heads
         if len(heads) >= ENOUGH_HEADS:
             assumed, source = head_length, "measured"
             head_length = median_length(heads, shape)
@@ -93,30 +101,39 @@ def segment(
     foreground = first[1]
 
     with clock("tails"):
-        covered = np.zeros(shape, bool)
-        for head in heads:
-            covered |= head.region.full(shape)
-        covered = grown(covered, 0.07 * head_length)
+        covered = _covered(heads, shape, head_length)
+        necks = find_necks(heads, normalised if config.matching.use_polarity else None)
         tails, tail_rounds, gone = find_tails(
-            normalised, foreground, covered, encode, head_length, config.tails
+            normalised, foreground, covered, necks, encode, head_length, config.tails
         )
     with clock("knots"):
         more, knots = untie(
-            normalised, gone, covered, foreground, encode, head_length, config.knots, config.tails
+            normalised,
+            gone,
+            covered,
+            foreground,
+            encode,
+            head_length,
+            config.knots,
+            config.tails,
+            beside(tails, shape, head_length),
+            necks,
         )
         tails = tails + more
     with clock("matching"):
         ask_owners = first[0] if first[0].dense is not None else None
         direction = usable_maps(foreground)
-        pairs = match(heads, tails, head_length, config.matching, direction, ask_owners)
+        pairs = match(heads, tails, head_length, config.matching, direction, ask_owners, necks)
     with clock("joining"):
         at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]
-        joined = join_pieces(tails, at_heads, first, head_length, config.joining, config.tails)
-    if len(joined) < len(tails):
-        with clock("matching"):
-            tails = joined
-            pairs = match(heads, tails, head_length, config.matching, direction, ask_owners)
+        tails = join_pieces(tails, at_heads, first, covered, head_length, config.joining, config.tails)
+    with clock("matching"):
+        pairs = match(heads, tails, head_length, config.matching, direction, ask_owners, necks, look_far=True)
     with clock("instances"):
+        tails = [
+            replace(tail, width=measure_width(tail.centreline, normalised, head_length, tail.width))
+            for tail in tails
+        ]
         sperm = assemble(heads, tails, pairs, head_length, shape, config.instances)
 
     trace.normalised, trace.foreground = normalised, foreground
@@ -126,7 +143,7 @@ def segment(
         paint_white(normalised, gone),
         knots,
     )
-    trace.heads, trace.tails, trace.pairs = heads, tails, pairs
+    trace.heads, trace.necks, trace.tails, trace.pairs = heads, necks, tails, pairs
     return Result(
         shape=shape,
         sperm=sperm,
@@ -144,6 +161,20 @@ def fallback_head_length(shape: tuple[int, int], config: CS3Config) -> tuple[flo
     if config.preprocess.head_length_px is not None:
         return config.preprocess.head_length_px, "configuration"
     return 36 * shape[1] / 720, "image width"
+
+
+def _covered(heads: list[Head], shape: tuple[int, int], head_length: float) -> BoolArray:
+    """The pixels of the heads, a little grown."""
+    covered = np.zeros(shape, bool)
+    for head in heads:
+        covered |= head.region.full(shape)
+    return grown(covered, 0.07 * head_length)
+
+
+def _of_any_size(config: HeadsConfig) -> HeadsConfig:
+    """For heads up to 2.5 times as long or as short as assumed."""
+    area = {"min_area_hl2": config.min_area_hl2 / 2.5**2, "max_area_hl2": config.max_area_hl2 * 2.5**2}
+    return config.model_copy(update=area)
 
 
 def median_length(heads: list[Head], shape: tuple[int, int]) -> float:

@@ -13,11 +13,15 @@ from cascade.types import BoolArray, FloatArray
 MOST_POINTS = 8
 """Points a prompt, at most: as many as `tiny` has been taught with."""
 
+_WAIST = 0.85
+"""Where a blob is hardly thinner between two peaks than at the lower one, both are of one object."""
+
 
 def blob_centres(mask: BoolArray, apart: float) -> FloatArray:
     """One point in each blob of a mask, several where blobs touch: `(n, 2)` x, y.
 
-    Points are the peaks of the distance to the blob's edge, no two nearer than `apart` pixels.
+    Points are the peaks of the distance to the blob's edge, no two nearer than `apart` pixels, and none that
+    no waist parts from another.
     """
     if not mask.any():
         return np.zeros((0, 2))
@@ -28,15 +32,21 @@ def blob_centres(mask: BoolArray, apart: float) -> FloatArray:
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     ys, xs = np.nonzero((depth >= cv2.dilate(depth, window)) & (depth > 0))
     points = np.stack([xs, ys], -1).astype(float)
-    return _apart(points[np.argsort(-depth[ys, xs], kind="stable")], apart)
-
-
-def _apart(points: FloatArray, distance: float) -> FloatArray:
     kept: list[FloatArray] = []
-    for point in points:
-        if all(float(np.hypot(*(point - other))) >= distance for other in kept):
+    for point in points[np.argsort(-depth[ys, xs], kind="stable")]:
+        if all(
+            float(np.hypot(*(point - other))) >= apart and _waist(depth, point, other) < _WAIST
+            for other in kept
+        ):
             kept.append(point)
     return np.array(kept, float).reshape(-1, 2)
+
+
+def _waist(depth: FloatArray, peak: FloatArray, higher: FloatArray) -> float:
+    """Least depth on the way from a peak to a higher one, as a share of the peak's."""
+    steps = round(float(np.hypot(*(higher - peak)))) + 1
+    x, y = np.round(np.linspace(peak, higher, steps)).astype(int).T
+    return float(depth[y, x].min() / depth[y[0], x[0]])
 
 
 def points_along(line: FloatArray, spacing: float, most: int = MOST_POINTS) -> FloatArray:

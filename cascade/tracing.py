@@ -10,16 +10,16 @@ here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import cv2
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.geometry import tangent_at
+from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
 from cascade.skeleton import Skeleton
 from cascade.types import BoolArray, FloatArray
@@ -27,12 +27,17 @@ from cascade.types import BoolArray, FloatArray
 End = tuple[int, int]
 """Branch index, and 0 for its first or 1 for its last point."""
 
-_WEIGHTS = np.array([-2.6, 2.6, 2.4, 0.5, -0.8, 4.0, 0.0])
+_WEIGHTS = np.array([-2.6, 2.6, 2.4, 0.5, -0.8, 4.0])
 """Log-odds of going on, by witness (see `Tracer.witnesses`)."""
 _CONNECTOR_HL = 0.45
 """Shorter branches between two junctions are where lines lie on each other: both may walk over them."""
 _DEPTH = 3
-_HEAD_AHEAD_HL, _HEAD_NEAR_HL = 0.25, 0.1
+_HIDDEN = 0.6
+"""Probability of flagellum taken for a pixel under a head."""
+_NECK_HL = 0.8
+"""Farthest that a tail begins from its head's neck."""
+_NECK_WEIGHTS = np.array([2.0, 2.0, -3.0, 1.0])
+"""Log-odds of an end lying at a neck: 1, cosine of the turn, distance in head lengths, odds of the neck."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Tracer:
             covers; NaN: not asked.
         gap: longest gap bridged, pixels.
         use_direction: whether the direction map is a witness.
+        necks: where tails may begin: an end that lies there does not go on elsewhere.
         closed: ends that are known to lie at their head: no way on.
     """
 
@@ -86,6 +92,7 @@ class Tracer:
     affinity: FloatArray
     gap: float
     use_direction: bool = True
+    necks: Sequence[Neck] = ()
     closed: frozenset[End] = frozenset()
     _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
 
@@ -115,23 +122,6 @@ class Tracer:
             skip = min(0.06 * self.head_length, 0.2 * branch.length)
             for end in (0, 1):
                 out[i, end] = tangent_at(branch.from_end(end), 0.4 * self.head_length, skip)
-        return out
-
-    @cached_property
-    def at_head(self) -> BoolArray:
-        """`(n, 2)`: whether an end points into a known head from nearby."""
-        out = np.zeros((len(self.skeleton.branches), 2), bool)
-        for at in self.closed:
-            out[at] = True
-        if not self.heads.any():
-            return out
-        distance = cv2.distanceTransform((~self.heads).astype(np.uint8), cv2.DIST_L2, 3)
-        height, width = distance.shape
-        for i in range(len(out)):
-            for end in (0, 1):
-                x, y = self._place((i, end)) + _HEAD_AHEAD_HL * self.head_length * self.tangents[i, end]
-                row, column = int(np.clip(round(y), 0, height - 1)), int(np.clip(round(x), 0, width - 1))
-                out[i, end] = distance[row, column] < _HEAD_NEAR_HL * self.head_length
         return out
 
     @cached_property
@@ -200,11 +190,11 @@ class Tracer:
         return [Link(ends[k], (), self._odds(end, ends[k], ())) for k in near if ends[k][0] != end[0]]
 
     def witnesses(self, start: End, to: End, via: tuple[End, ...]) -> FloatArray:
-        """What speaks for going on from one end to another: `(7,)`.
+        """What speaks for going on from one end to another: `(6,)`.
 
         1; straightness, the mean cosine of the turns; how far the model's masks of either branch cover the
-        other, -1–1; whether the direction towards the head runs on, -1–1; the gap, head lengths; how much
-        flagellum is seen in it, 0–1; and how many of the two ends point into a head, where tails end.
+        other, -1–1; whether the direction towards the head runs on, -1–1; the gap, head lengths; and how much
+        flagellum is seen in it, 0–1.
         """
         out_of, into = self.tangents[start], -self.tangents[to]
         step = self._place(to) - self._place(start)
@@ -219,29 +209,27 @@ class Tracer:
         entering = self.flow[to[0]] * (1 if to[1] == 0 else -1)
         runs_on = leaving * entering if self.use_direction else 0.0
         branches = self.skeleton.branches
-        home = float(self.at_head[start]) + float(self.at_head[to])
         if via or branches[start[0]].nodes[start[1]] == branches[to[0]].nodes[to[1]]:
-            return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, 0.0, 0.0, home])
+            return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, 0.0, 0.0])
         filled = self._filled(start, to)
-        return np.array(
-            [1.0, sum(straight) / len(straight), mutual, runs_on, gap / self.head_length, filled, home]
-        )
+        return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, gap / self.head_length, filled])
 
     def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
         return float(_WEIGHTS @ self.witnesses(start, to, via))
 
     def _filled(self, start: End, to: End) -> float:
-        """Mean probability of flagellum along a gap."""
+        """Mean probability of flagellum along a gap; under a head nothing can be seen."""
         a, b = self._place(start), self._place(to)
         steps = max(2, round(float(np.hypot(*(b - a)))))
         x, y = pixels(np.linspace(a, b, steps), self.foreground.tail)
-        return float(self.foreground.tail[y, x].mean())
+        seen = np.where(self.heads[y, x], _HIDDEN, self.foreground.tail[y, x])
+        return float(seen.mean())
 
     def walks(self, min_link: float) -> list[Walk]:
         """Join branches into walks: each end goes on to one other at most, by best total over the skeleton.
 
-        A walk from head to head is two tails taken for one: it is cut at its weakest link and all is joined
-        anew.
+        An end that lies at a neck may stop there instead. A walk from head to head is two tails taken for
+        one: it is cut at its weakest link and all is joined anew.
 
         Args:
             min_link: a link's least score, 0–1.
@@ -252,20 +240,34 @@ class Tracer:
             for i in range(len(self.skeleton.branches))
             if not self.connectors[i]
             for end in (0, 1)
-            for link in self.links((i, end))
-            if not {(i, end), link.to} & self.closed
-            and link.odds > floor
-            and not self.connectors[link.to[0]]
-            and link.to[0] != i
+            for link in (*self.links((i, end)), *self._at_necks((i, end)))
+            if not {(i, end), link.to} & self.closed and link.odds > floor and link.to[0] != i
+            if link.to[0] < 0 or not self.connectors[link.to[0]]
         }
         while True:
             joined = self._best_total(links, floor)
-            walks = self._chains(joined)
-            doubtful = [key for walk in walks if (key := self._between_heads(walk, joined)) is not None]
+            home = self.closed | {end for end, (_, link) in joined.items() if link.to[0] < 0}
+            onwards = {end: step for end, step in joined.items() if end not in home and end[0] >= 0}
+            walks = self._chains(onwards)
+            doubtful = [
+                key for walk in walks if (key := self._between_heads(walk, onwards, home)) is not None
+            ]
             if not doubtful:
                 return walks
             for key in doubtful:
                 del links[key]
+
+    def _at_necks(self, end: End) -> list[Link]:
+        """Links to the heads that an end may lie at; a head is written as the branch `-1 - head`."""
+        best: dict[int, float] = {}
+        place, tangent = self._place(end), self.tangents[end]
+        for neck in self.necks:
+            distance, angle = neck.fits(place, -tangent)
+            if distance <= _NECK_HL * self.head_length:
+                turn = math.cos(math.radians(angle))
+                odds = float(_NECK_WEIGHTS @ [1.0, turn, distance / self.head_length, neck.odds])
+                best[neck.head] = max(best.get(neck.head, -math.inf), odds)
+        return [Link((-1 - head, 0), (), odds) for head, odds in best.items()]
 
     @staticmethod
     def _best_total(
@@ -316,10 +318,12 @@ class Tracer:
         ahead = link.odds - max(rivals, default=-math.inf)
         return 1 / (1 + math.exp(-min(link.odds, ahead)))
 
-    def _between_heads(self, walk: Walk, joined: dict[End, tuple[End, Link]]) -> frozenset[End] | None:
+    def _between_heads(
+        self, walk: Walk, joined: dict[End, tuple[End, Link]], home: Collection[End]
+    ) -> frozenset[End] | None:
         """The weakest link of a walk that has a head at both ends, None for any other walk."""
         first, last = walk.steps[0], (walk.steps[-1][0], 1 - walk.steps[-1][1])
-        if not (self.at_head[first] and self.at_head[last]):
+        if first not in home or last not in home:
             return None
         ends = [(b, end) for b, entered in walk.steps for end in (entered, 1 - entered)]
         inner = [joined[end] for end in ends if end in joined]

@@ -154,6 +154,17 @@ class Tail:
 
 
 @dataclass(frozen=True, eq=False)
+class Pair:
+    """A head with its tail; the tail's centreline starts at the head's end `anchor`."""
+
+    head: int
+    tail: int
+    anchor: FloatArray
+    score: float
+    reverse: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Sperm:
     """A head with its tail, or one of them alone.
 

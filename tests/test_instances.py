@@ -10,9 +10,8 @@ from scipy import ndimage
 from cascade.config import InstancesConfig
 from cascade.geometry import paint_polyline
 from cascade.instances import assemble, usable_maps, without
-from cascade.matching import Pair
 from cascade.sam.protocol import DenseMaps
-from cascade.types import Head, Region, Tail
+from cascade.types import Head, Pair, Region, Tail
 
 HL = 30.0
 SHAPE = (100, 200)

@@ -20,9 +20,12 @@ def piece(x0, x1, score=0.8, y=60.0, found_in="S2"):
     return Tail(paint_polyline(line, 3, SHAPE), score, line, 3.0, found_in)
 
 
-def join(tails, at_heads=(), config=CONFIG, sperm=(LINE,)):
+NOTHING = np.zeros(SHAPE, bool)
+
+
+def join(tails, at_heads=(), config=CONFIG, sperm=(LINE,), heads=NOTHING):
     encoding = TruthModel(sperm).encode(picture(sperm, SHAPE), LENGTH)
-    return join_pieces(tails, at_heads, (encoding, encoding.dense), LENGTH, config, ASKING)
+    return join_pieces(tails, at_heads, (encoding, encoding.dense), heads, LENGTH, config, ASKING)
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -70,3 +73,13 @@ def test_pieces_may_be_left_as_they_are():
     assert join(tails, config=JoiningConfig(enabled=False)) is tails
     assert join([]) == []
     assert join(tails[:1]) == tails[:1]
+
+
+def test_a_tail_runs_on_beneath_a_head():
+    """Nothing is seen between the two pieces: on its own that is an end, under a head it is hidden."""
+    seen = (Drawn(None, (40, 60), (130, 60)), Drawn(None, (165, 60), (260, 60)))
+    head = NOTHING.copy()
+    head[50:71, 130:166] = True
+    pieces = [piece(40, 130), piece(165, 260)]
+    assert len(join(pieces, sperm=seen)) == 2
+    assert len(join(pieces, sperm=seen, heads=head)) == 1

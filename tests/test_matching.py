@@ -7,9 +7,11 @@ import pytest
 
 from cascade.config import MatchingConfig
 from cascade.geometry import ellipse_axes, paint_polyline
-from cascade.matching import Pair, flow, joined, match, outline, owners
+from cascade.instances import joined
+from cascade.matching import flow, match, outline, owners
+from cascade.necks import find_necks
 from cascade.sam.protocol import Masks
-from cascade.types import Head, Region, Tail
+from cascade.types import Head, Pair, Region, Tail
 
 HL = 30.0
 SHAPE = (200, 300)
@@ -210,3 +212,37 @@ def test_owners_are_not_asked_without_need():
     assert owners(encoding, [], [SIDEWAYS], HL, MatchingConfig()) is None
     assert owners(encoding, [HEAD], [], HL, MatchingConfig()) is None
     assert encoding.asked == []
+
+
+def half_dark(dark_side):
+    """Black on the side where the tail of `HEAD` is to be looked for, pale on the other."""
+    image = np.full((*SHAPE, 3), 180, np.uint8)
+    image[:, :60] = 40 if dark_side == "left" else 180
+    image[:, 60:] = 40 if dark_side == "right" else 180
+    return image
+
+
+@pytest.mark.parametrize(("dark_side", "want"), [("left", {(0, 1)}), ("right", {(0, 0)})])
+def test_the_darker_end_gets_the_tail(dark_side, want):
+    right, left = tail_along((80, 100), (250, 100)), tail_along((40, 100), (5, 100))
+    assert set(paired([HEAD], [right, left], necks=find_necks([HEAD], half_dark(dark_side)))) == want
+
+
+def test_a_tail_at_the_acrosome_is_nobodys():
+    assert (
+        paired([HEAD], [tail_along((80, 100), (250, 100))], necks=find_necks([HEAD], half_dark("left"))) == {}
+    )
+
+
+def test_a_tail_that_begins_further_off_is_found_at_the_second_look():
+    """The head's end is at x = 75; 0.55 head lengths reach to 91.5, 1.3 to 114."""
+    far = tail_along((105, 100), (250, 100))
+    assert paired([HEAD], [far]) == {}
+    assert set(paired([HEAD], [far], look_far=True)) == {(0, 0)}
+    assert paired([HEAD], [tail_along((120, 100), (250, 100))], look_far=True) == {}
+    assert paired([HEAD], [far], PLAIN.model_copy(update={"far_distance_hl": 0.0}), look_far=True) == {}
+
+
+def test_the_second_look_takes_nothing_from_the_first():
+    near, far = tail_along((80, 100), (200, 105)), tail_along((105, 102), (250, 100))
+    assert set(paired([HEAD], [far, near], look_far=True)) == {(0, 1)}

@@ -118,7 +118,7 @@ class Recording(TruthModel):
         return super().encode(image, head_length)
 
 
-@pytest.mark.parametrize("assumed", [24.0, 38.0])
+@pytest.mark.parametrize("assumed", [12.5, 24.0, 38.0, 70.0])
 def test_a_wrong_guess_of_the_head_length_is_mended(assumed):
     """The heads are looked for again, at the right scale."""
     wrong, right = Recording(THREE), Recording(THREE)

@@ -6,12 +6,17 @@ import pytest
 from drawn_field import LENGTH, Drawn, TruthModel, picture
 
 from cascade.config import TailsConfig
+from cascade.geometry import paint_polyline
+from cascade.rounds import Rejected, beside, one_round, remembered, sharpest_bend, understood
 from cascade.sam.protocol import DenseMaps
-from cascade.tails import find_tails, one_round, remembered, sharpest_bend, understood
+from cascade.tails import find_tails
+from cascade.types import Tail
 
 SHAPE = (160, 300)
 CONFIG = TailsConfig()
 LINE = Drawn(None, (40, 40), (240, 70))
+ACROSS = np.stack([np.full(101, 150.0), np.arange(30.0, 131.0)], -1)
+ALONG = np.stack([np.arange(60.0, 241.0), np.full(181, 80.0)], -1)
 
 
 def encoder(sperm, **model):
@@ -24,11 +29,14 @@ def encoder(sperm, **model):
     return encode
 
 
+NOTHING = np.zeros(SHAPE, bool)
+
+
 def run(sperm, config=CONFIG, image=None, heads=None, **model):
     image = picture(sperm, SHAPE) if image is None else image
     heads = np.zeros(SHAPE, bool) if heads is None else heads
     encode = encoder(sperm, **model)
-    return find_tails(image, encode(image)[1], heads, encode, LENGTH, config)
+    return find_tails(image, encode(image)[1], heads, (), encode, LENGTH, config)
 
 
 def ends(tail):
@@ -136,7 +144,7 @@ def test_a_line_that_bends_sharply_is_no_single_tail():
 
 def test_the_last_round_keeps_what_is_not_single():
     encode = encoder([LINE])
-    one = one_round(HAIRPIN, encode(HAIRPIN), np.zeros(SHAPE, bool), "knots", LENGTH, CONFIG, keep_rest=True)
+    one = one_round(HAIRPIN, encode(HAIRPIN), NOTHING, (), NOTHING, "knots", LENGTH, CONFIG, keep_rest=True)
     assert [tail.found_in for tail in one.found] == ["knots"]
     assert one.rejected == []
 
@@ -189,10 +197,10 @@ def test_what_was_seen_before_is_remembered_where_it_is_not_painted():
 
 def test_understood_tails_are_painted_wider_than_they_are():
     (tail,), _, _ = run([LINE])
-    painted = understood([tail], SHAPE, LENGTH)
+    painted = understood([tail], [], SHAPE, LENGTH)
     assert painted[tail.region.full(SHAPE)].all()
     assert painted.sum() > tail.region.area
-    assert not understood([], SHAPE, LENGTH).any()
+    assert not understood([], [], SHAPE, LENGTH).any()
 
 
 @pytest.mark.parametrize(("corner", "want"), [((20, 20), 90), ((40, 0), 180), ((0, 20), 45)])
@@ -205,3 +213,24 @@ def test_the_sharpest_bend_is_the_smallest_inner_angle(corner, want):
 
 def test_a_line_too_short_to_bend_is_straight():
     assert sharpest_bend(np.array([[0.0, 0.0], [5.0, 0.0], [5.0, 5.0]]), 4) == 180
+
+
+def test_what_crosses_a_known_tail_keeps_its_pixels():
+    tail = Tail(paint_polyline(ACROSS, 3, SHAPE), 0.9, ACROSS, 3.0)
+    gone = understood([tail], [Rejected(ALONG, "score 0.10 < 0.40")], SHAPE, LENGTH)
+    x, y = ACROSS[len(ACROSS) // 2].astype(int)
+    assert not gone[y, x]
+    assert gone[tuple(ACROSS[5].astype(int)[::-1])]
+    assert understood([tail], [Rejected(ALONG, "too short", open=False)], SHAPE, LENGTH)[y, x]
+
+
+def test_the_halo_of_a_known_tail_is_no_tail():
+    straight = Tail(paint_polyline(ACROSS, 3, SHAPE), 0.9, ACROSS, 3.0)
+    near = beside([straight], SHAPE, LENGTH)
+    line = picture([LINE], SHAPE)
+    free = one_round(line, encoder([LINE])(line), NOTHING, (), NOTHING, "S3", LENGTH, CONFIG)
+    assert len(free.found) == 1
+    halo = one_round(line, encoder([LINE])(line), NOTHING, (), ~NOTHING, "S3", LENGTH, CONFIG)
+    assert not halo.found
+    assert "beside a known tail" in halo.rejected[0].reason
+    assert near[tuple(ACROSS[5].astype(int)[::-1])]

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
 from cascade.skeleton import trace
 from cascade.tracing import Tracer, end_affinity
@@ -35,7 +36,12 @@ def tracer(mask, seen=None, direction=None, heads=(), gap=0.7 * HL, **more):
     direction = np.zeros((*mask.shape, 2)) if direction is None else direction
     more = {"affinity": np.full((count, 2, count, 2), np.nan), **more}
     maps = DenseMaps(np.zeros(mask.shape), tail, direction)
-    return Tracer(skeleton, maps, head_pixels > 0, HL, gap=gap, **more)
+    necks = [
+        Neck(number, np.array([x + 8 * side, y], float), np.array([side, 0.0]), 0.0)
+        for number, (x, y) in enumerate(heads)
+        for side in (-1, 1)
+    ]
+    return Tracer(skeleton, maps, head_pixels > 0, HL, gap=gap, necks=necks, **more)
 
 
 def ends(walk):

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cascade.matching import Pair
-from cascade.types import Head, Tail
+from cascade.types import Head, Pair, Tail
 
 
 def nearest_pairs(heads: Sequence[Head], tails: Sequence[Tail], reach: float) -> list[Pair]:

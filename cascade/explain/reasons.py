@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cascade.config import MatchingConfig
 from cascade.geometry import angle_between, smooth_polyline, tangent_at
-from cascade.matching import Pair, match
+from cascade.matching import match
+from cascade.necks import Neck, find_necks
 from cascade.pipeline import Trace
-from cascade.types import FloatArray, Head, Tail
+from cascade.types import FloatArray, Head, Pair, Tail
 
 _MEASURED = re.compile(r"(?: of)? \d+(?:\.\d+)?°?(?= [<>])")
 
@@ -76,13 +77,14 @@ def lonely_heads(
 ) -> dict[int, str]:
     """Index of each head without a tail → why."""
     owner = {pair.tail: pair.head for pair in trace.pairs}
+    ends = _ends_by_head(trace)
     return {
         h: _why_alone(
             what="tail",
             fitting=[
                 t
                 for t, tail in enumerate(trace.tails)
-                if match([head], [tail], head_length, config, direction)
+                if match([head], [tail], head_length, config, direction, necks=ends[h], look_far=True)
             ],
             partner=owner,
             fits=[fit(head, tail, head_length) for tail in trace.tails],
@@ -98,13 +100,14 @@ def lonely_tails(
 ) -> dict[int, str]:
     """Index of each tail without a head → why."""
     owned = {pair.head: pair.tail for pair in trace.pairs}
+    ends = _ends_by_head(trace)
     return {
         t: _why_alone(
             what="head",
             fitting=[
                 h
                 for h, head in enumerate(trace.heads)
-                if match([head], [tail], head_length, config, direction)
+                if match([head], [tail], head_length, config, direction, necks=ends[h], look_far=True)
             ],
             partner=owned,
             fits=[fit(head, tail, head_length) for head in trace.heads],
@@ -113,6 +116,12 @@ def lonely_tails(
         for t, tail in enumerate(trace.tails)
         if t not in owned.values()
     }
+
+
+def _ends_by_head(trace: Trace) -> list[list[Neck]]:
+    """The necks of every head, each as of the only head there is."""
+    necks = trace.necks or find_necks(trace.heads)
+    return [[replace(neck, head=0) for neck in necks if neck.head == h] for h in range(len(trace.heads))]
 
 
 def _why_alone(

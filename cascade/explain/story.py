@@ -20,11 +20,10 @@ from cascade.geometry import polyline_length
 from cascade.heads import HeadRound
 from cascade.instances import usable_maps
 from cascade.knots import Knot
-from cascade.matching import Pair
 from cascade.pipeline import Trace
 from cascade.preprocess import paint_white
-from cascade.tails import Rejected, TailRound
-from cascade.types import BoolArray, FloatArray, Head, Region, Result, Tail, UInt8Array
+from cascade.rounds import Rejected, TailRound
+from cascade.types import BoolArray, FloatArray, Head, Pair, Region, Result, Tail, UInt8Array
 
 _Part = TypeVar("_Part", Head, Tail)
 

@@ -33,13 +33,13 @@ MOST_ENLARGED = 2.0
 """No image is enlarged by more, however short its heads: it would cost memory and show nothing new."""
 MOST_PIXELS = 12_000_000
 """Working pixels of an image, at most; what would have more is seen at a smaller scale."""
-_WINDOW: dict[Part, int] = {"head": 32, "tail": 64}
+_WINDOW: dict[Part, int] = {"head": 24, "tail": 32}
 """Embedding cells a side of the window that is decoded around a prompt: 6 and 11 head lengths.
 
 The network was taught on fields of this order. Decoding whole images of twice the side costs four times as
 much, and finds no more.
 """
-_MARGIN_CELLS, _WINDOW_STEP = 16, 16
+_MARGIN_CELLS, _WINDOW_STEP = 10, 8
 _MASK_CELL = STRIDE // MASK_STRIDE
 """Mask pixels per embedding cell."""
 _OUTSIDE = -20.0

@@ -5,9 +5,8 @@ import pytest
 
 from cascade.config import MatchingConfig
 from cascade.explain.reasons import counted, fit, fit_of, kind, lonely_heads, lonely_tails, sharpest_turn
-from cascade.matching import Pair
 from cascade.pipeline import Trace
-from cascade.types import Head, Region, Tail
+from cascade.types import Head, Pair, Region, Tail
 
 UNIT = 20.0
 

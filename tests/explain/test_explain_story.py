@@ -5,8 +5,8 @@ from cascade.config import CS3Config
 from cascade.explain.record import document
 from cascade.explain.story import tell
 from cascade.pipeline import Trace
+from cascade.rounds import Rejected, TailRound
 from cascade.skeleton import Skeleton
-from cascade.tails import Rejected, TailRound
 from cascade.types import Region, Result, Tail
 
 SHAPE, UNIT = (100, 200), 20.0
