@@ -27,7 +27,7 @@ def blob_centres(mask: BoolArray, apart: float) -> FloatArray:
         return np.zeros((0, 2))
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
-    depth = cv2.GaussianBlur(depth, (0, 0), max(apart / 8, 0.5))[1:-1, 1:-1] * mask
+    depth = np.asarray(cv2.GaussianBlur(depth, (0, 0), max(apart / 8, 0.5)), np.float32)[1:-1, 1:-1] * mask
     reach = 2 * round(apart / 2) + 1
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     ys, xs = np.nonzero((depth >= cv2.dilate(depth, window)) & (depth > 0))
