@@ -163,6 +163,12 @@ def angle_between(u: ArrayLike, v: ArrayLike) -> float:
     return math.degrees(math.atan2(abs(ux * vy - uy * vx), ux * vx + uy * vy))
 
 
+def unit_vectors(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Vectors given by component, `(height, width)` each, at length 1: `(height, width, 2)`; 0 stays 0."""
+    length = np.maximum(np.sqrt(x * x + y * y), 1e-6)
+    return np.stack([x / length, y / length], -1)
+
+
 def direction_degrees(v: ArrayLike) -> float:
     """Direction of a vector `(x, y)`: degrees counter-clockwise from +x in image view, (-180, 180]."""
     x, y = np.asarray(v, float)

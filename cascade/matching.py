@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -34,7 +35,7 @@ def match(
     head_length: float,
     config: MatchingConfig,
     direction: FloatArray | None = None,
-    encoding: Encoding | None = None,
+    owners: Owners | None = None,
     necks: Sequence[Neck] | None = None,
     look_far: bool = False,
 ) -> list[Pair]:
@@ -45,12 +46,12 @@ def match(
         head_length: pixels.
         config: of this stage.
         direction: `(height, width, 2)` towards the head along each flagellum, where the model offers it.
-        encoding: of the whole image by a model that knows parts: it is asked whose tail is whose.
+        owners: whose tail is whose, where a model can tell.
         necks: both ends of every head; None: of every head both ends are as likely.
         look_far: whether heads and tails left alone may also be paired over `config.far_distance_hl`: remains
             of cytoplasm hide where some tails begin.
     """
-    ownership = owners(encoding, heads, tails, head_length, config) if encoding is not None else None
+    ownership = owners.of(tails) if owners is not None and config.use_ownership else None
     flows = [flow(tail, direction) if config.use_direction else 0.0 for tail in tails]
     outlines = [outline(head) for head in heads]
     ends: list[list[Neck]] = [[] for _ in heads]
@@ -103,28 +104,42 @@ def _best_total(
     return [best[h, t] for h, t in zip(rows.tolist(), columns.tolist(), strict=True) if (h, t) in best]
 
 
-def owners(
-    encoding: Encoding, heads: list[Head], tails: list[Tail], head_length: float, config: MatchingConfig
-) -> FloatArray | None:
-    """Ask each tail for its head and each head for its tail: how far both agree, `(heads, tails)` 0–1.
+class Owners:
+    """Whose tail is whose: each tail is asked for its head and each head for its tail, all of them once.
 
-    None where the configuration does not want it or there is nothing to ask.
+    Args:
+        encoding: of the whole image by a model that knows parts.
+        heads: of the image.
+        head_length: pixels.
     """
-    if not (config.use_ownership and heads and tails):
-        return None
-    from_tails = encoding.decode(
-        as_prompts([points_along(tail.centreline, 0.35 * head_length) for tail in tails]), "head"
-    )
-    from_heads = encoding.decode(as_prompts([head.centre[None] for head in heads]), "tail")
-    answers = np.zeros((2, len(heads), len(tails)))
-    for h, head in enumerate(heads):
-        ys, xs = np.nonzero(head.region.mask)
-        pixels = np.stack([xs + head.region.x0, ys + head.region.y0], -1).astype(float)
-        answers[0, h] = _read(from_tails, pixels[::9])
-    for t, tail in enumerate(tails):
-        answers[1, :, t] = _read(from_heads, tail.centreline)
-    mean: FloatArray = answers.mean(0)
-    return mean
+
+    def __init__(self, encoding: Encoding, heads: Sequence[Head], head_length: float) -> None:
+        self._encoding, self._heads, self._head_length = encoding, heads, head_length
+        self._known: dict[Tail, FloatArray] = {}
+
+    @cached_property
+    def _from_heads(self) -> Masks:
+        return self._encoding.decode(as_prompts([head.centre[None] for head in self._heads]), "tail")
+
+    def of(self, tails: Sequence[Tail]) -> FloatArray | None:
+        """How far both agree, `(heads, tails)` 0–1; None where there is nothing to ask."""
+        if not (self._heads and tails):
+            return None
+        if new := [tail for tail in tails if tail not in self._known]:
+            self._known.update(zip(new, self._ask(new).T, strict=True))
+        return np.stack([self._known[tail] for tail in tails], -1)
+
+    def _ask(self, tails: Sequence[Tail]) -> FloatArray:
+        lines = [points_along(tail.centreline, 0.35 * self._head_length) for tail in tails]
+        from_tails = self._encoding.decode(as_prompts(lines), "head")
+        answers = np.zeros((2, len(self._heads), len(tails)))
+        for h, head in enumerate(self._heads):
+            ys, xs = np.nonzero(head.region.mask)
+            pixels = np.stack([xs + head.region.x0, ys + head.region.y0], -1).astype(float)
+            answers[0, h] = _read(from_tails, pixels[::9])
+        for t, tail in enumerate(tails):
+            answers[1, :, t] = _read(self._from_heads, tail.centreline)
+        return np.asarray(answers.mean(0))
 
 
 def _read(masks: Masks, points: FloatArray) -> FloatArray:

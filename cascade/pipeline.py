@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from cascade.heads import HeadRound, find_heads
 from cascade.instances import assemble, usable_maps
 from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
-from cascade.matching import match
+from cascade.matching import Owners, match
 from cascade.necks import Neck, find_necks
 from cascade.preprocess import foreground as whitened_foreground
 from cascade.preprocess import grown, normalise, paint_white
@@ -24,7 +24,6 @@ from cascade.rounds import TailRound, beside
 from cascade.sam.protocol import DenseMaps, Encoding, PromptableModel
 from cascade.tails import find_tails
 from cascade.types import BoolArray, Head, Pair, Result, Tail, UInt8Array
-from cascade.widths import measure_width
 
 ENOUGH_HEADS = 3
 _RESCALE = 1.15
@@ -121,20 +120,16 @@ def segment(
         )
         tails = tails + more
     with clock("matching"):
-        ask_owners = first[0] if first[0].dense is not None else None
+        owners = Owners(first[0], heads, head_length) if first[0].dense is not None else None
         direction = usable_maps(foreground)
-        pairs = match(heads, tails, head_length, config.matching, direction, ask_owners, necks)
+        pairs = match(heads, tails, head_length, config.matching, direction, owners, necks)
     with clock("joining"):
         at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]
         tails = join_pieces(tails, at_heads, first, covered, head_length, config.joining, config.tails)
     with clock("matching"):
-        pairs = match(heads, tails, head_length, config.matching, direction, ask_owners, necks, look_far=True)
+        pairs = match(heads, tails, head_length, config.matching, direction, owners, necks, look_far=True)
     with clock("instances"):
-        tails = [
-            replace(tail, width=measure_width(tail.centreline, normalised, head_length, tail.width))
-            for tail in tails
-        ]
-        sperm = assemble(heads, tails, pairs, head_length, shape, config.instances)
+        sperm = assemble(heads, tails, pairs, head_length, shape, config.instances, normalised)
 
     trace.normalised, trace.foreground = normalised, foreground
     trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = (

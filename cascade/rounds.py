@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from cascade.config import TailsConfig
-from cascade.geometry import angle_between, paint_polyline, polyline_length, smooth_polyline
+from cascade.geometry import angle_between, paint_polyline, polyline_length, smooth_polyline, unit_vectors
 from cascade.necks import Neck
 from cascade.prompts import as_prompts, grid, points_along
 from cascade.sam.protocol import DenseMaps, Encoding, Masks
@@ -62,10 +62,8 @@ def remembered(now: DenseMaps, before: DenseMaps, gone: BoolArray, rim: BoolArra
         rim: pixels around painted heads, whose halo looks like a tail: there only the unpainted image counts.
     """
     old, new = np.where(gone, 0, before.tail), np.where(gone | rim, 0, now.tail)
-    tail = np.maximum(new, old)
-    direction = now.direction * new[..., None] + before.direction * old[..., None]
-    length = np.linalg.norm(direction, axis=-1, keepdims=True)
-    return DenseMaps(now.head, tail, direction / np.maximum(length, 1e-6))
+    x, y = (now.direction[..., k] * new + before.direction[..., k] * old for k in (0, 1))
+    return DenseMaps(now.head, np.maximum(new, old), unit_vectors(x, y))
 
 
 def understood(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from scipy import ndimage
 
@@ -17,12 +18,18 @@ _FEWEST = 5
 """Profiles that a width takes, at least."""
 
 
-def measure_width(line: FloatArray, image: UInt8Array, head_length: float, fallback: float) -> float:
+def darkness(image: UInt8Array) -> FloatArray:
+    """`(height, width)` 0–255: how much darker than white an RGB image is, mean over its colours."""
+    red, green, blue = cv2.split(image.astype(np.float32))
+    return np.asarray(255.0 - (red + green + blue) / 3, np.float32)
+
+
+def measure_width(line: FloatArray, dark: FloatArray, head_length: float, fallback: float) -> float:
     """Width of a flagellum in pixels: that of its median profile.
 
     Args:
         line: `(n, 2)` centreline, x, y.
-        image: `(height, width, 3)` normalised RGB.
+        dark: `(height, width)` darkness of the normalised image.
         head_length: pixels.
         fallback: the width where nothing can be measured: a line too short, or without contrast.
     """
@@ -34,7 +41,6 @@ def measure_width(line: FloatArray, image: UInt8Array, head_length: float, fallb
     across = np.stack([-along[:, 1], along[:, 0]], -1)
     at = np.arange(-_REACH_HL * head_length, _REACH_HL * head_length + _STEP, _STEP)
     places = points[:, None] + at[None, :, None] * across[:, None]
-    dark = 255.0 - image.mean(-1)
     profiles = ndimage.map_coordinates(dark, [places[..., 1], places[..., 0]], order=1, mode="nearest")
     return profile_width(np.median(profiles, axis=0), at, fallback)
 

@@ -18,6 +18,7 @@ from cascade.geometry import (
     polyline_length,
     smooth_polyline,
     tangent_at,
+    unit_vectors,
 )
 from cascade.types import Region
 
@@ -204,3 +205,8 @@ def test_angle_between_is_the_turn(start: float, turn: float, size: float) -> No
 
 def test_angle_with_no_direction_is_accepted_by_no_limit() -> None:
     assert not angle_between((0, 0), (1, 0)) <= 180
+
+
+def test_unit_vectors_keep_their_direction_and_nothing_stays_nothing():
+    x, y = np.array([[3.0, 0.0, 0.0]]), np.array([[-4.0, 0.5, 0.0]])
+    assert unit_vectors(x, y) == pytest.approx(np.array([[[0.6, -0.8], [0, 1], [0, 0]]]))

@@ -8,7 +8,7 @@ import pytest
 from cascade.config import MatchingConfig
 from cascade.geometry import ellipse_axes, paint_polyline
 from cascade.instances import joined
-from cascade.matching import flow, match, outline, owners
+from cascade.matching import Owners, flow, match, outline
 from cascade.necks import find_necks
 from cascade.sam.protocol import Masks
 from cascade.types import Head, Pair, Region, Tail
@@ -193,7 +193,7 @@ def test_owners_are_asked_from_both_sides():
     heads = [head_at(60, 40), head_at(60, 150)]
     tails = [tail_along((80, 150), (200, 150)), tail_along((80, 40), (200, 40))]
     encoding = Answers(axis=0, at=95)
-    answers = owners(encoding, heads, tails, HL, MatchingConfig())
+    answers = Owners(encoding, heads, HL).of(tails)
     assert answers == pytest.approx(np.array([[0, 1], [1, 0]]), abs=0.01)
     assert sorted(encoding.asked) == ["head", "tail"]
 
@@ -203,15 +203,26 @@ def test_the_model_decides_between_heads_that_fit_alike(start, end, owner):
     """Asked on the tail's first point, it says that the head on that side is its own."""
     left, right = HEAD, head_at(220, 100)
     tail = tail_along((start, 100), (end, 100))
-    assert set(paired([left, right], [tail], encoding=Answers(axis=1, at=140))) == {(owner, 0)}
+    owners = Owners(Answers(axis=1, at=140), [left, right], HL)
+    assert set(paired([left, right], [tail], owners=owners)) == {(owner, 0)}
 
 
 def test_owners_are_not_asked_without_need():
     encoding = Answers(axis=0, at=95)
-    assert owners(encoding, [HEAD], [SIDEWAYS], HL, MatchingConfig(use_ownership=False)) is None
-    assert owners(encoding, [], [SIDEWAYS], HL, MatchingConfig()) is None
-    assert owners(encoding, [HEAD], [], HL, MatchingConfig()) is None
+    match([HEAD], [SIDEWAYS], HL, MatchingConfig(use_ownership=False), owners=Owners(encoding, [HEAD], HL))
+    assert Owners(encoding, [], HL).of([SIDEWAYS]) is None
+    assert Owners(encoding, [HEAD], HL).of([]) is None
     assert encoding.asked == []
+
+
+def test_nobody_is_asked_twice():
+    encoding = Answers(axis=0, at=95)
+    owners = Owners(encoding, [head_at(60, 40), head_at(60, 150)], HL)
+    below, above = tail_along((80, 150), (200, 150)), tail_along((80, 40), (200, 40))
+    assert owners.of([below]) == pytest.approx(np.array([[0], [1]]), abs=0.01)
+    assert owners.of([above, below]) == pytest.approx(np.array([[1, 0], [0, 1]]), abs=0.01)
+    assert owners.of([below, above]) == pytest.approx(np.array([[0, 1], [1, 0]]), abs=0.01)
+    assert sorted(encoding.asked) == ["head", "head", "tail"]
 
 
 def half_dark(dark_side):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cascade.widths import measure_width, profile_width
+from cascade.widths import darkness, measure_width, profile_width
 
 HL = 40.0
 LINE = np.stack([np.arange(20.0, 181.0), np.full(161, 50.0)], -1)
@@ -19,7 +19,7 @@ def drawn(width, blur=0.0, dark=100):
 @pytest.mark.parametrize("width", [3, 5, 7])
 @pytest.mark.parametrize("dark", [20, 100])
 def test_a_drawn_line_is_as_wide_as_drawn(width, dark):
-    assert measure_width(LINE, drawn(width, dark=dark), HL, 99.0) == pytest.approx(width, abs=0.5)
+    assert measure_width(LINE, darkness(drawn(width, dark=dark)), HL, 99.0) == pytest.approx(width, abs=0.5)
 
 
 def test_a_soft_line_is_measured_where_contrast_has_fallen_to_two_fifths():
@@ -32,7 +32,7 @@ def test_a_soft_line_is_measured_where_contrast_has_fallen_to_two_fifths():
 def test_a_gap_in_the_stain_does_not_narrow_it():
     image = drawn(5)
     image[:, 80:110] = 240
-    assert measure_width(LINE, image, HL, 99.0) == pytest.approx(5, abs=0.5)
+    assert measure_width(LINE, darkness(image), HL, 99.0) == pytest.approx(5, abs=0.5)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_a_gap_in_the_stain_does_not_narrow_it():
     ids=["blank", "short", "empty", "black"],
 )
 def test_where_nothing_can_be_measured_the_fallback_counts(line, image):
-    assert measure_width(line, image, HL, 4.5) == 4.5
+    assert measure_width(line, darkness(image), HL, 4.5) == 4.5
 
 
 def test_a_line_along_the_border_is_measured():
     image = np.full((100, 200, 3), 240, np.uint8)
     image[:3] = 100
-    assert 0 < measure_width(LINE * [1, 0], image, HL, 4.5) < 12
+    assert 0 < measure_width(LINE * [1, 0], darkness(image), HL, 4.5) < 12

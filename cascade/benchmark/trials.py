@@ -94,7 +94,15 @@ def run_trial(variant: Variant, image: UInt8Array, model: PromptableModel) -> Tr
 def _joined_by_nearness(result: Result, trace: Trace, config: CS3Config) -> Result:
     """The same heads and tails, paired without the rules."""
     pairs = nearest_pairs(trace.heads, trace.tails, config.matching.max_distance_hl * result.head_length)
-    sperm = assemble(trace.heads, trace.tails, pairs, result.head_length, result.shape, config.instances)
+    sperm = assemble(
+        trace.heads,
+        trace.tails,
+        pairs,
+        result.head_length,
+        result.shape,
+        config.instances,
+        trace.normalised,
+    )
     return replace(result, sperm=sperm)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from cascade.errors import ModelError
 from cascade.exports.atomic import write_bytes
+from cascade.geometry import unit_vectors
 from cascade.prompts import MOST_POINTS
 from cascade.sam.checkpoints import sha256_of
 from cascade.sam.protocol import DenseMaps, Masks, Part, Prompts
@@ -131,10 +132,10 @@ class Tiny:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is the faster arithmetic: on CUDA from Ampere on, on CPUs with AMX."""
+    """Whether bfloat16 is the faster arithmetic: on CUDA from Ampere on, on CPUs with instructions for it."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _working_scale(height: int, width: int, head_length: float) -> float:
@@ -206,8 +207,8 @@ def _padded_as_taught(prompts: Prompts) -> tuple[NDArray[np.float32], NDArray[np
 def _dense_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> DenseMaps:
     """Bring `(h, w, 4)` maps to the image's size, `(width, height)`."""
     full = np.asarray(cv2.resize(maps, size, interpolation=cv2.INTER_LINEAR), np.float32)
-    length = np.linalg.norm(full[..., 2:], axis=-1, keepdims=True)
-    return DenseMaps(full[..., 0], full[..., 1], full[..., 2:] / np.maximum(length, 1e-6))
+    head, tail, x, y = (np.asarray(one, np.float32) for one in cv2.split(full))
+    return DenseMaps(head, tail, unit_vectors(x, y))
 
 
 def load_tiny(path: Path = TINY_WEIGHTS, device: torch.device | None = None) -> Tiny:

@@ -217,7 +217,7 @@ def test_threads_share_a_model(model: Tiny) -> None:
         return model.encode(images[index % 2], 45).decode(scattered(3, 2, 90), "tail")
 
     alone = [run(0), run(1)]
-    assert not np.allclose(alone[0].logits, alone[1].logits, atol=0.01)
+    assert not np.allclose(alone[0].logits, alone[1].logits, atol=1e-4)
     with ThreadPoolExecutor(2) as pool:
         for index, masks in enumerate(pool.map(run, range(8))):
             same(masks, alone[index % 2])
