@@ -102,23 +102,21 @@ class JoiningConfig(_Stage):
 
     enabled: bool = True
     """Whether pieces are joined at all."""
-    gap_hl: float = Field(1.2, ge=0)
+    gap_hl: float = Field(1.7, ge=0)
     """Longest gap between two pieces: where tails lie on each other, only one of them got the stretch."""
-    min_link: float = Field(0.35, ge=0, le=1)
+    min_link: float = Field(0.15, ge=0, le=1)
     """Two pieces are joined when it is at least this sure."""
 
 
 class MatchingConfig(_Stage):
     """Heads × tails → pairs."""
 
-    max_distance_hl: float = Field(0.55, gt=0)
-    """λ_dis: from an end of the tail to an end of the head's long axis (paper: 20 px)."""
-    max_angle_deg: float = Field(60, gt=0, le=180)
-    """λ_angle: between the tail's first part and the head's long axis."""
-    contact_hl: float = Field(0.3, ge=0)
-    """An end this near a head's outline may be its tail at any angle (bent necks), if nothing fits better."""
-    far_distance_hl: float = Field(1.3, ge=0)
-    """Heads and tails left alone are also paired over this distance; 0: never."""
+    max_distance_hl: float = Field(2.0, gt=0)
+    """λ_dis: from an end of the tail to an end of the head's long axis, at most (paper: 20 px)."""
+    max_angle_deg: float = Field(180, gt=0, le=180)
+    """λ_angle: between the tail's first part and the head's long axis, at most (paper: 60°)."""
+    min_score: float = Field(0.3, ge=0, le=1)
+    """A head and a tail are paired when it is at least this sure."""
     use_direction: bool = True
     """Whether the model's direction map says which end of a tail is its head's."""
     use_polarity: bool = True
@@ -167,8 +165,7 @@ class CS3Config(_Stage):
             matching=MatchingConfig(
                 max_distance_hl=20 / 36,
                 max_angle_deg=60,
-                contact_hl=0,
-                far_distance_hl=0,
+                min_score=0,
                 use_direction=False,
                 use_polarity=False,
                 use_ownership=False,

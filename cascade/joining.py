@@ -13,14 +13,15 @@ from cascade.rounds import ask_about
 from cascade.sam.protocol import DenseMaps, Encoding
 from cascade.skeleton import Branch, Skeleton
 from cascade.tracing import Tracer, Walk
-from cascade.types import BoolArray, Tail
+from cascade.types import Tail, UInt8Array
+from cascade.widths import darkness
 
 
 def join_pieces(
     tails: list[Tail],
     at_heads: Collection[tuple[int, int]],
+    image: UInt8Array,
     first: tuple[Encoding, DenseMaps],
-    heads: BoolArray,
     head_length: float,
     config: JoiningConfig,
     asking: TailsConfig,
@@ -33,8 +34,8 @@ def join_pieces(
         tails: found by the rounds, in any order.
         at_heads: tail index and end (0: first point, 1: last) of the tails that fit a head: there nothing is
             joined, and two tails with a head each never become one.
-        first: encoding and foreground of the image with nothing painted.
-        heads: `(height, width)` pixels of known heads: a tail may run on beneath one.
+        image: `(height, width, 3)` normalised RGB.
+        first: its encoding and foreground.
         head_length: pixels.
         config: of this stage.
         asking: how branches are asked about.
@@ -48,12 +49,12 @@ def join_pieces(
     tracer = Tracer(
         skeleton,
         foreground,
-        heads,
         head_length,
         affinity,
         config.gap_hl * head_length,
         asking.use_direction,
         closed=frozenset(at_heads),
+        dark=darkness(image),
     )
     return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)]
 

@@ -72,7 +72,6 @@ def untie(
         one = one_round(
             picture,
             (encoding, _with(near, foreground, box, covered, around)),
-            covered,
             [neck.moved(config.enlarge, (x0, y0)) for neck in necks],
             beside,
             "knots",

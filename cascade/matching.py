@@ -1,9 +1,15 @@
-"""Heads × tails → pairs: one tail a head, one head a tail, best total."""
+"""Heads × tails → pairs: one tail a head, one head a tail, best total.
+
+How probable it is that a tail leaves a head at one of its necks is judged by several witnesses. Their weights
+are those of a logistic regression on the ends of tails near heads that experts gave a tail (development
+images alone); odds are calibrated there.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -11,22 +17,44 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from cascade.config import MatchingConfig
-from cascade.geometry import angle_between, polyline_length, tangent_at
+from cascade.geometry import angle_between, polyline_length, smooth_polyline, tangent_at
 from cascade.necks import Neck, find_necks
 from cascade.prompts import as_prompts, points_along
 from cascade.sam.protocol import Encoding, Masks
 from cascade.types import FloatArray, Head, Pair, Tail
 
+_WEIGHTS = np.array([-6.4, -0.3, -1.2, -1.0, -0.7, 0.4, 0.4, 2.4, 3.4, 2.9, 1.4, 3.3])
+"""Log-odds of a tail leaving at a neck, by witness (see `_witnesses`)."""
 _LONG_HL = 3.0
-"""A stub of this length weighs 0.63 of a whole tail, when both would fit a head."""
-_CONTACT = 0.3
-"""Weight of mere contact beside a tail that leaves along the head's axis: passing tails touch heads too."""
+"""A stub of this length is 0.63 of a whole tail."""
+_AWAY_HL = 0.5
+"""From this distance on, the direction of the step from neck to tail counts in full."""
+_FIRST_HL = 0.7
+"""The first part of a tail, whose darkness is compared: midpieces are darker than tails."""
+_OWNED, _SEEN = 0.4, 0.4
+"""What is assumed where a model cannot be asked, or no map tells: speaks neither for a pair nor against."""
+_FAINT = 5.0
+"""Darkness (0–255) added to both sides of a comparison: that of faint lines is mostly noise."""
+_SIDEWAYS = 60.0
+"""A tail further aside of a neck than this (degrees) is led to the nearest point of the outline instead."""
 
 
-_LEAST_PROBABLE = 0.15
-"""No tail leaves at an end of a head that is less probable: the other end is far darker."""
-_Option = tuple[float, FloatArray, bool]
-"""Score, place on the head, and whether the tail's centreline must be turned round."""
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What the whole image tells, each `None` where it is unknown.
+
+    Attributes:
+        direction: `(height, width, 2)` towards the head along each flagellum.
+        seen: `(height, width)` probability of flagellum.
+        dark: `(height, width)` darkness of the normalised image.
+    """
+
+    direction: FloatArray | None = None
+    seen: FloatArray | None = None
+    dark: FloatArray | None = None
+
+
+_NOTHING = Views()
 
 
 def match(
@@ -34,74 +62,171 @@ def match(
     tails: list[Tail],
     head_length: float,
     config: MatchingConfig,
-    direction: FloatArray | None = None,
+    views: Views = _NOTHING,
     owners: Owners | None = None,
     necks: Sequence[Neck] | None = None,
-    look_far: bool = False,
 ) -> list[Pair]:
-    """Pair heads with tails.
+    """Pair heads with tails: the best total of all that fit, see `fitting`."""
+    return best_total(fitting(heads, tails, head_length, config, views, owners, necks), config)
+
+
+def best_total(fits: Mapping[tuple[int, int], Pair], config: MatchingConfig) -> list[Pair]:
+    """One tail a head, one head a tail, and the greatest sum of log-odds above those of the least score."""
+    if not fits:
+        return []
+    gain = np.zeros(np.max(list(fits), axis=0) + 1)
+    for place, pair in fits.items():
+        gain[place] = _log_odds(pair.score) - _log_odds(config.min_score)
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    return [fits[place] for place in zip(rows.tolist(), columns.tolist(), strict=True) if place in fits]
+
+
+def fitting(
+    heads: list[Head],
+    tails: list[Tail],
+    head_length: float,
+    config: MatchingConfig,
+    views: Views = _NOTHING,
+    owners: Owners | None = None,
+    necks: Sequence[Neck] | None = None,
+) -> dict[tuple[int, int], Pair]:
+    """Every head and tail, by index, that could be a pair: at least as sure as `config.min_score`.
 
     Args:
         heads, tails: found by the stages before.
         head_length: pixels.
         config: of this stage.
-        direction: `(height, width, 2)` towards the head along each flagellum, where the model offers it.
+        views: of the whole image.
         owners: whose tail is whose, where a model can tell.
         necks: both ends of every head; None: of every head both ends are as likely.
-        look_far: whether heads and tails left alone may also be paired over `config.far_distance_hl`: remains
-            of cytoplasm hide where some tails begin.
     """
+    if not heads or not tails:
+        return {}
     ownership = owners.of(tails) if owners is not None and config.use_ownership else None
-    flows = [flow(tail, direction) if config.use_direction else 0.0 for tail in tails]
     outlines = [outline(head) for head in heads]
     ends: list[list[Neck]] = [[] for _ in heads]
     for neck in find_necks(heads) if necks is None else necks:
         ends[neck.head].append(neck)
-    pairs = _best_total(
-        heads,
-        tails,
-        lambda h, t, reverse: _options(
-            heads[h], ends[h], outlines[h], tails[t], flows[t], reverse, head_length, config
-        ),
-        ownership,
-    )
-    if not (look_far and config.far_distance_hl):
-        return pairs
-    with_tail, with_head = {pair.head for pair in pairs}, {pair.tail for pair in pairs}
-    return pairs + _best_total(
-        heads,
-        tails,
-        lambda h, t, reverse: (
-            []
-            if h in with_tail or t in with_head
-            else _far_options(ends[h], tails[t], flows[t], reverse, head_length, config)
-        ),
-        ownership,
-    )
-
-
-def _best_total(
-    heads: list[Head],
-    tails: list[Tail],
-    options_of: Callable[[int, int, bool], list[_Option]],
-    ownership: FloatArray | None,
-) -> list[Pair]:
-    """The pairs of greatest summed score; `options_of` head, tail and order: the ways in which they fit."""
     best: dict[tuple[int, int], Pair] = {}
-    for h in range(len(heads)):
-        for t in range(len(tails)):
-            options = [option for reverse in (False, True) for option in options_of(h, t, reverse)]
-            if options:
-                score, anchor, reverse = max(options, key=lambda one: one[0])
-                owned = 1.0 if ownership is None else 0.3 + float(ownership[h, t])
-                best[h, t] = Pair(h, t, anchor, score * owned, reverse)
-    if not best:
-        return []
-    gain = np.zeros((len(heads), len(tails)))
-    for (h, t), pair in best.items():
-        gain[h, t] = pair.score
-    rows, columns = linear_sum_assignment(gain, maximize=True)
-    return [best[h, t] for h, t in zip(rows.tolist(), columns.tolist(), strict=True) if (h, t) in best]
+    for t, ways in enumerate(_tail_ends(tails, head_length, views, config.use_direction)):
+        for h, head in enumerate(heads):
+            owned = _OWNED if ownership is None else float(ownership[h, t])
+            for way in ways:
+                for neck in ends[h]:
+                    sure = _probability(neck, outlines[h], way, owned, head_length, config, views.seen)
+                    if sure > max(config.min_score, best[h, t].score if (h, t) in best else 0.0):
+                        anchor = _anchor(head, neck, outlines[h], way.place)
+                        best[h, t] = Pair(h, t, anchor, sure, way.reverse)
+    return best
+
+
+def _log_odds(probability: float) -> float:
+    kept = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(kept / (1 - kept))
+
+
+@dataclass(frozen=True, eq=False)
+class _TailEnd:
+    """A tail taken in one of its two orders, as seen from its first point."""
+
+    place: FloatArray
+    leaves: FloatArray
+    reverse: bool
+    worth: FloatArray
+    """`(4,)` flow towards this end, -1–1; length, as a share of a whole tail's; score; relative darkness."""
+
+
+def _tail_ends(
+    tails: Sequence[Tail], head_length: float, views: Views, use_direction: bool
+) -> list[tuple[_TailEnd, _TailEnd]]:
+    """Both ends of every tail."""
+    shades = [_shades(tail, views.dark, head_length) for tail in tails]
+    usual = float(np.median([one[2] for one in shades])) if shades else math.nan
+    out = []
+    for tail, (first, last, _) in zip(tails, shades, strict=True):
+        towards = flow(tail, views.direction) if use_direction else 0.0
+        long = 1 - math.exp(-polyline_length(tail.centreline) / (_LONG_HL * head_length))
+        ends = []
+        for reverse, sign, shade in ((False, 1, first), (True, -1, last)):
+            line = tail.centreline[::-1] if reverse else tail.centreline
+            darker = 0.0 if views.dark is None else math.log((shade + _FAINT) / (usual + _FAINT))
+            worth = np.array([sign * towards, long, tail.score, darker])
+            ends.append(_TailEnd(line[0], tangent_at(line, 0, 0.5 * head_length), reverse, worth))
+        out.append((ends[0], ends[1]))
+    return out
+
+
+def _shades(tail: Tail, dark: FloatArray | None, head_length: float) -> tuple[float, float, float]:
+    """Median darkness of a tail's first part, of its last, and of the whole."""
+    if dark is None:
+        return 0.0, 0.0, 0.0
+    height, width = dark.shape
+    line = smooth_polyline(tail.centreline, 1.0, 0.0)
+    x, y = line.round().astype(int).T
+    along = dark[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    part = max(1, round(_FIRST_HL * head_length))
+    return float(np.median(along[:part])), float(np.median(along[-part:])), float(np.median(along))
+
+
+def _probability(
+    neck: Neck,
+    edge: FloatArray,
+    end: _TailEnd,
+    owned: float,
+    head_length: float,
+    config: MatchingConfig,
+    seen: FloatArray | None,
+) -> float:
+    """How probable it is that a tail leaves at a neck; 0 where it is too far off or too sharply turned."""
+    distance, leave = neck.fits(end.place, end.leaves)
+    if not (distance <= config.max_distance_hl * head_length and leave <= config.max_angle_deg):
+        return 0.0
+    between = _SEEN if seen is None else _along(seen, neck.place, end.place)
+    return 1 / (1 + math.exp(-float(_WEIGHTS @ _witnesses(neck, edge, end, owned, head_length, between))))
+
+
+def _witnesses(
+    neck: Neck, edge: FloatArray, end: _TailEnd, owned: float, head_length: float, between: float
+) -> FloatArray:
+    """What speaks for a tail leaving at a neck: `(12,)`.
+
+    1; the turns from the neck's direction to the tail's, from the neck's to the step from neck to tail, and
+    from that step to the tail's, in units of 45° (the last two count less the shorter the step is); distance
+    to the head's outline, head lengths; log-odds of the neck; whether the direction map runs to this end,
+    -1–1; length, as a share of a whole tail's; the tail's score; whose the model says it is, 0–1; flagellum
+    seen between neck and tail, 0–1; and the logarithm of how much darker the tail's first part is than the
+    image's tails.
+    """
+    step = end.place - neck.place
+    distance, leave = neck.fits(end.place, end.leaves)
+    away = min(distance / head_length / _AWAY_HL, 1.0) / 45
+    aside = angle_between(neck.out, step) if distance > 0 else 0.0
+    onwards = angle_between(step, end.leaves) if distance > 0 else 0.0
+    touching = float(np.hypot(*(edge - end.place).T).min()) / head_length
+    towards, long, score, darker = end.worth
+    return np.array(
+        [
+            1.0,
+            leave / 45,
+            aside * away,
+            onwards * away,
+            touching,
+            neck.odds,
+            towards,
+            long,
+            score,
+            owned,
+            between,
+            darker,
+        ]
+    )
+
+
+def _anchor(head: Head, neck: Neck, edge: FloatArray, place: FloatArray) -> FloatArray:
+    """Where on the head a tail begins: at the neck, or beside it where the tail comes from aside."""
+    nearest: FloatArray = edge[int(np.argmin(np.hypot(*(edge - place).T)))]
+    aside = angle_between(neck.out, place - neck.place)
+    return nearest if aside > _SIDEWAYS and float(np.hypot(*(nearest - head.centre))) > 0 else neck.place
 
 
 class Owners:
@@ -174,64 +299,9 @@ def outline(head: Head) -> FloatArray:
     return np.asarray(np.concatenate([c[:, 0] for c in contours]) + origin)
 
 
-def _options(
-    head: Head,
-    necks: Sequence[Neck],
-    edge: FloatArray,
-    tail: Tail,
-    towards_first: float,
-    reverse: bool,
-    head_length: float,
-    config: MatchingConfig,
-) -> list[_Option]:
-    """Score, place on the head and order of every way in which one end of the tail fits the head."""
-    line = tail.centreline[::-1] if reverse else tail.centreline
-    leaves = tangent_at(line, 0, 0.5 * head_length)
-    towards = _worth(tail, towards_first, reverse, head_length)
-    reach = config.max_distance_hl * head_length
-    out = []
-    for neck in necks:
-        distance, angle = neck.fits(line[0], leaves)
-        if distance <= reach and angle <= config.max_angle_deg and neck.probability >= _LEAST_PROBABLE:
-            fit = (1 - 0.5 * distance / reach) * (1 - 0.5 * angle / config.max_angle_deg) * neck.probability
-            out.append((fit * towards, neck.place, reverse))
-    distances = np.hypot(*(edge - line[0]).T)
-    nearest = int(np.argmin(distances))
-    contact = config.contact_hl * head_length
-    if contact > 0 and distances[nearest] <= contact:
-        side = max(necks, key=lambda neck: float(neck.out @ (edge[nearest] - head.centre)))
-        if side.probability >= _LEAST_PROBABLE:
-            fit = _CONTACT * (1 - 0.5 * float(distances[nearest]) / contact) * side.probability
-            out.append((fit * towards, edge[nearest], reverse))
-    return out
-
-
-def _far_options(
-    necks: Sequence[Neck],
-    tail: Tail,
-    towards_first: float,
-    reverse: bool,
-    head_length: float,
-    config: MatchingConfig,
-) -> list[_Option]:
-    """As `_options`, for a tail that begins further off, ahead of a neck and leading away from it."""
-    line = tail.centreline[::-1] if reverse else tail.centreline
-    leaves = tangent_at(line, 0, 0.5 * head_length)
-    worth = _worth(tail, towards_first, reverse, head_length)
-    reach = config.far_distance_hl * head_length
-    out = []
-    for neck in necks:
-        step = line[0] - neck.place
-        distance, angle = neck.fits(line[0], step)
-        turn = max(angle, angle_between(step, leaves))
-        near = 0 < distance <= reach and turn <= config.max_angle_deg
-        if near and neck.probability >= _LEAST_PROBABLE:
-            fit = (1 - 0.5 * distance / reach) * (1 - 0.5 * turn / config.max_angle_deg) * neck.probability
-            out.append((fit * worth, neck.place, reverse))
-    return out
-
-
-def _worth(tail: Tail, towards_first: float, reverse: bool, head_length: float) -> float:
-    """How much a tail is worth to a head: its score, whether it leads here, and its length."""
-    towards = (1 + 0.6 * (-towards_first if reverse else towards_first)) * tail.score
-    return towards * (1 - math.exp(-polyline_length(tail.centreline) / (_LONG_HL * head_length)))
+def _along(seen: FloatArray, start: FloatArray, end: FloatArray) -> float:
+    """Mean of a map along a straight line."""
+    height, width = seen.shape
+    steps = max(2, round(float(np.hypot(*(end - start)))))
+    x, y = np.linspace(start, end, steps).round().astype(int).T
+    return float(seen[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].mean())

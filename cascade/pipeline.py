@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +16,15 @@ from cascade.heads import HeadRound, find_heads
 from cascade.instances import assemble, usable_maps
 from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
-from cascade.matching import Owners, match
+from cascade.matching import Owners, Views, best_total, fitting, match
 from cascade.necks import Neck, find_necks
 from cascade.preprocess import foreground as whitened_foreground
 from cascade.preprocess import grown, normalise, paint_white
 from cascade.rounds import TailRound, beside
 from cascade.sam.protocol import DenseMaps, Encoding, PromptableModel
 from cascade.tails import find_tails
-from cascade.types import BoolArray, Head, Pair, Result, Tail, UInt8Array
+from cascade.types import BoolArray, Head, Pair, Result, Sperm, Tail, UInt8Array
+from cascade.widths import darkness
 
 ENOUGH_HEADS = 3
 _RESCALE = 1.15
@@ -42,6 +43,7 @@ class Trace:
     heads: list[Head] = field(default_factory=list)
     necks: list[Neck] = field(default_factory=list)
     tails: list[Tail] = field(default_factory=list)
+    fits: Mapping[tuple[int, int], Pair] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
 
 
@@ -119,17 +121,9 @@ def segment(
             necks,
         )
         tails = tails + more
-    with clock("matching"):
-        owners = Owners(first[0], heads, head_length) if first[0].dense is not None else None
-        direction = usable_maps(foreground)
-        pairs = match(heads, tails, head_length, config.matching, direction, owners, necks)
-    with clock("joining"):
-        at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]
-        tails = join_pieces(tails, at_heads, first, covered, head_length, config.joining, config.tails)
-    with clock("matching"):
-        pairs = match(heads, tails, head_length, config.matching, direction, owners, necks, look_far=True)
-    with clock("instances"):
-        sperm = assemble(heads, tails, pairs, head_length, shape, config.instances, normalised)
+    sperm, tails, fits, pairs = put_together(
+        normalised, first, heads, necks, tails, head_length, config, clock
+    )
 
     trace.normalised, trace.foreground = normalised, foreground
     trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = (
@@ -138,7 +132,7 @@ def segment(
         paint_white(normalised, gone),
         knots,
     )
-    trace.heads, trace.necks, trace.tails, trace.pairs = heads, necks, tails, pairs
+    trace.heads, trace.necks, trace.tails, trace.fits, trace.pairs = heads, necks, tails, fits, pairs
     return Result(
         shape=shape,
         sperm=sperm,
@@ -149,6 +143,34 @@ def segment(
         model=model.name,
         model_sha256=model.sha256,
     )
+
+
+def put_together(
+    normalised: UInt8Array,
+    first: tuple[Encoding, DenseMaps],
+    heads: list[Head],
+    necks: list[Neck],
+    tails: list[Tail],
+    head_length: float,
+    config: CS3Config,
+    clock: _Clock,
+) -> tuple[tuple[Sperm, ...], list[Tail], Mapping[tuple[int, int], Pair], list[Pair]]:
+    """Match, join, match anew, and assemble: sperm, the tails as joined, what would fit, and the pairs."""
+    with clock("matching"):
+        owners = Owners(first[0], heads, head_length) if first[0].dense is not None else None
+        views = Views(usable_maps(first[1]), first[1].tail, darkness(normalised))
+        pairs = match(heads, tails, head_length, config.matching, views, owners, necks)
+    with clock("joining"):
+        at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]
+        tails = join_pieces(
+            tails, at_heads, normalised, first, head_length, config.joining, config.tails
+        )
+    with clock("matching"):
+        fits = fitting(heads, tails, head_length, config.matching, views, owners, necks)
+        pairs = best_total(fits, config.matching)
+    with clock("instances"):
+        sperm = assemble(heads, tails, pairs, head_length, normalised.shape[:2], config.instances, normalised)
+    return sperm, tails, fits, pairs
 
 
 def fallback_head_length(shape: tuple[int, int], config: CS3Config) -> tuple[float, str]:

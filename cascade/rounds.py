@@ -16,6 +16,7 @@ from cascade.sam.protocol import DenseMaps, Encoding, Masks
 from cascade.skeleton import Skeleton, trace
 from cascade.tracing import Tracer, Walk, end_affinity, pixels
 from cascade.types import BoolArray, FloatArray, Tail, UInt8Array
+from cascade.widths import darkness
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
 _CHUNK = 64
@@ -93,7 +94,6 @@ def beside(tails: list[Tail], shape: tuple[int, int], head_length: float) -> Boo
 def one_round(
     image: UInt8Array,
     encoded: tuple[Encoding, DenseMaps],
-    heads: BoolArray,
     necks: Sequence[Neck],
     known: BoolArray,
     name: str,
@@ -106,7 +106,6 @@ def one_round(
     Args:
         image: the picture asked about, everything understood painted white.
         encoded: its encoding and foreground.
-        heads: `(height, width)` pixels of known heads.
         necks: where tails may begin.
         known: `(height, width)` pixels on and beside known tails.
         name: of the round.
@@ -122,12 +121,12 @@ def one_round(
     tracer = Tracer(
         skeleton,
         foreground,
-        heads,
         head_length,
         affinity,
         config.gap_hl * head_length,
         config.use_direction,
         necks,
+        dark=darkness(image),
     )
     found: list[Tail] = []
     rejected: list[Rejected] = []

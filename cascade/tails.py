@@ -43,7 +43,7 @@ def find_tails(
         encoding, foreground = encode(left)
         encoded = encoding, remembered(foreground, seen, gone, rim)
         known = beside(tails, gone.shape, head_length)
-        one = one_round(left, encoded, heads, necks, known, f"S{number + 2}", head_length, config)
+        one = one_round(left, encoded, necks, known, f"S{number + 2}", head_length, config)
         rounds.append(one)
         tails += one.found
         if not one.found:

@@ -1,10 +1,8 @@
 """Which way a tail goes on where lines meet, and where it stops.
 
 A tail is a walk along a skeleton's branches. At each end of a branch the ways on are the other branches at
-the junction, those beyond a short connecting branch, and those across a gap; each is judged by several
-witnesses: how straight it is, whether the model's mask of this tail covers it, whether the direction towards
-the head runs on, how wide the gap is and whether flagellum is seen in it, and whether a head ends the tail
-here.
+the junction, those beyond a short connecting branch, and those across a gap; how sure each is,
+`cascade.continuation` tells. A neck ends a tail.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.continuation import LineEnd, line_end, odds_across_gap, odds_at_junction, witnesses
 from cascade.geometry import tangent_at
 from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
@@ -27,13 +26,9 @@ from cascade.types import BoolArray, FloatArray
 End = tuple[int, int]
 """Branch index, and 0 for its first or 1 for its last point."""
 
-_WEIGHTS = np.array([-2.6, 2.6, 2.4, 0.5, -0.8, 4.0])
-"""Log-odds of going on, by witness (see `Tracer.witnesses`)."""
 _CONNECTOR_HL = 0.45
 """Shorter branches between two junctions are where lines lie on each other: both may walk over them."""
 _DEPTH = 3
-_HIDDEN = 0.6
-"""Probability of flagellum taken for a pixel under a head."""
 _NECK_HL = 0.8
 """Farthest that a tail begins from its head's neck."""
 _NECK_WEIGHTS = np.array([2.0, 2.0, -3.0, 1.0])
@@ -75,7 +70,6 @@ class Tracer:
     Attributes:
         skeleton: of what is left of the foreground.
         foreground: for direction and for the evidence in gaps.
-        heads: `(height, width)` pixels of known heads, all false where none are known.
         head_length: pixels.
         affinity: `(n, 2, n, 2)` 0–1: how much of a branch near one end the mask prompted near another's end
             covers; NaN: not asked.
@@ -83,17 +77,18 @@ class Tracer:
         use_direction: whether the direction map is a witness.
         necks: where tails may begin: an end that lies there does not go on elsewhere.
         closed: ends that are known to lie at their head: no way on.
+        dark: `(height, width)` darkness of the picture, as a witness; None: not asked.
     """
 
     skeleton: Skeleton
     foreground: DenseMaps
-    heads: BoolArray
     head_length: float
     affinity: FloatArray
     gap: float
     use_direction: bool = True
     necks: Sequence[Neck] = ()
     closed: frozenset[End] = frozenset()
+    dark: FloatArray | None = None
     _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -122,6 +117,17 @@ class Tracer:
             skip = min(0.06 * self.head_length, 0.2 * branch.length)
             for end in (0, 1):
                 out[i, end] = tangent_at(branch.from_end(end), 0.4 * self.head_length, skip)
+        return out
+
+    @cached_property
+    def line_ends(self) -> dict[End, LineEnd]:
+        """Both ends of every branch."""
+        out: dict[End, LineEnd] = {}
+        for i, branch in enumerate(self.skeleton.branches):
+            for end in (0, 1):
+                points = branch.from_end(end)
+                dark = None if self.dark is None else self.dark[pixels(points, self.dark)[::-1]]
+                out[i, end] = line_end(points, self.tangents[i, end], self.head_length, dark)
         return out
 
     @cached_property
@@ -189,41 +195,27 @@ class Tracer:
         near = np.flatnonzero(distance <= self.gap)
         return [Link(ends[k], (), self._odds(end, ends[k], ())) for k in near if ends[k][0] != end[0]]
 
-    def witnesses(self, start: End, to: End, via: tuple[End, ...]) -> FloatArray:
-        """What speaks for going on from one end to another: `(6,)`.
-
-        1; straightness, the mean cosine of the turns; how far the model's masks of either branch cover the
-        other, -1–1; whether the direction towards the head runs on, -1–1; the gap, head lengths; and how much
-        flagellum is seen in it, 0–1.
-        """
-        out_of, into = self.tangents[start], -self.tangents[to]
-        step = self._place(to) - self._place(start)
-        gap = float(np.linalg.norm(step))
-        straight = [float(out_of @ into)]
-        if gap > 0.12 * self.head_length:
-            straight += [float(out_of @ step) / gap, float(step @ into) / gap]
+    def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
+        """Log-odds that a tail goes on from one end to another."""
         masks = self.affinity[(*start, *to)], self.affinity[(*to, *start)]
         covered = [a for a in masks if not math.isnan(a)]
         mutual = 2 * sum(covered) / len(covered) - 1 if covered else 0.0
         leaving = self.flow[start[0]] * (1 if start[1] == 1 else -1)
         entering = self.flow[to[0]] * (1 if to[1] == 0 else -1)
         runs_on = leaving * entering if self.use_direction else 0.0
+        a, b = self.line_ends[start], self.line_ends[to]
+        seen = witnesses(a, b, self.head_length, mutual, runs_on)
         branches = self.skeleton.branches
         if via or branches[start[0]].nodes[start[1]] == branches[to[0]].nodes[to[1]]:
-            return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, 0.0, 0.0])
-        filled = self._filled(start, to)
-        return np.array([1.0, sum(straight) / len(straight), mutual, runs_on, gap / self.head_length, filled])
-
-    def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
-        return float(_WEIGHTS @ self.witnesses(start, to, via))
+            return odds_at_junction(seen)
+        return odds_across_gap(seen, a, b, self.head_length, self._filled(start, to))
 
     def _filled(self, start: End, to: End) -> float:
-        """Mean probability of flagellum along a gap; under a head nothing can be seen."""
+        """Mean probability of flagellum along a gap."""
         a, b = self._place(start), self._place(to)
         steps = max(2, round(float(np.hypot(*(b - a)))))
         x, y = pixels(np.linspace(a, b, steps), self.foreground.tail)
-        seen = np.where(self.heads[y, x], _HIDDEN, self.foreground.tail[y, x])
-        return float(seen.mean())
+        return float(self.foreground.tail[y, x].mean())
 
     def walks(self, min_link: float) -> list[Walk]:
         """Join branches into walks: each end goes on to one other at most, by best total over the skeleton.

@@ -105,7 +105,6 @@ def test_the_paper_in_head_lengths_of_36_px():
     assert paper.tails.min_bend_deg == 130
     assert paper.matching.max_distance_hl * 36 == pytest.approx(20)
     assert paper.matching.max_angle_deg == 60
-    assert paper.matching.contact_hl == 0
     assert not paper.tails.use_direction
     assert not paper.matching.use_direction
     assert not paper.matching.use_ownership

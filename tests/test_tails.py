@@ -144,7 +144,7 @@ def test_a_line_that_bends_sharply_is_no_single_tail():
 
 def test_the_last_round_keeps_what_is_not_single():
     encode = encoder([LINE])
-    one = one_round(HAIRPIN, encode(HAIRPIN), NOTHING, (), NOTHING, "knots", LENGTH, CONFIG, keep_rest=True)
+    one = one_round(HAIRPIN, encode(HAIRPIN), (), NOTHING, "knots", LENGTH, CONFIG, keep_rest=True)
     assert [tail.found_in for tail in one.found] == ["knots"]
     assert one.rejected == []
 
@@ -228,9 +228,9 @@ def test_the_halo_of_a_known_tail_is_no_tail():
     straight = Tail(paint_polyline(ACROSS, 3, SHAPE), 0.9, ACROSS, 3.0)
     near = beside([straight], SHAPE, LENGTH)
     line = picture([LINE], SHAPE)
-    free = one_round(line, encoder([LINE])(line), NOTHING, (), NOTHING, "S3", LENGTH, CONFIG)
+    free = one_round(line, encoder([LINE])(line), (), NOTHING, "S3", LENGTH, CONFIG)
     assert len(free.found) == 1
-    halo = one_round(line, encoder([LINE])(line), NOTHING, (), ~NOTHING, "S3", LENGTH, CONFIG)
+    halo = one_round(line, encoder([LINE])(line), (), ~NOTHING, "S3", LENGTH, CONFIG)
     assert not halo.found
     assert "beside a known tail" in halo.rejected[0].reason
     assert near[tuple(ACROSS[5].astype(int)[::-1])]

@@ -26,12 +26,9 @@ def lines(*segments, thickness=1):
 
 
 def tracer(mask, seen=None, direction=None, heads=(), gap=0.7 * HL, **more):
-    """A tracer on a drawn mask; `seen` is the probability of flagellum, `heads` are discs' centres."""
+    """A tracer on a drawn mask; `seen`: probability of flagellum, `heads`: centres of 16 px discs."""
     skeleton = trace(mask, spur=8)
     count = len(skeleton.branches)
-    head_pixels = np.zeros(mask.shape, np.uint8)
-    for centre in heads:
-        cv2.circle(head_pixels, centre, 8, 1, -1)
     tail = mask.astype(float) if seen is None else seen
     direction = np.zeros((*mask.shape, 2)) if direction is None else direction
     more = {"affinity": np.full((count, 2, count, 2), np.nan), **more}
@@ -41,7 +38,7 @@ def tracer(mask, seen=None, direction=None, heads=(), gap=0.7 * HL, **more):
         for number, (x, y) in enumerate(heads)
         for side in (-1, 1)
     ]
-    return Tracer(skeleton, maps, head_pixels > 0, HL, gap=gap, necks=necks, **more)
+    return Tracer(skeleton, maps, HL, gap=gap, necks=necks, **more)
 
 
 def ends(walk):
@@ -98,11 +95,25 @@ def test_gaps_are_bridged_up_to_the_longest(gap, bridged):
     assert all_ends(tracer(BROKEN, gap=gap).walks(EASY)) == ({WHOLE} if bridged else {LEFT, RIGHT})
 
 
-def test_what_is_seen_in_a_gap_speaks_for_it():
+def test_what_is_seen_in_a_gap_is_anothers():
+    """Had it been this line's, the gap would be none."""
     faint = np.where(BROKEN, 1.0, 0.4)
     (nothing,) = tracer(BROKEN).links((0, 1))
     (something,) = tracer(BROKEN, seen=faint).links((0, 1))
-    assert something.score > nothing.score
+    assert something.score < nothing.score
+
+
+def test_a_line_as_dark_goes_on_rather_than_a_paler_one():
+    """Two lines across the gap, one above and one below, both as far off; only one is as dark."""
+    mask = lines(((20, 60), (90, 60)), ((104, 56), (180, 50)), ((104, 64), (180, 70)))
+    for dark_rows, want in ((slice(0, 62), 56), (slice(58, 120), 64)):
+        dark = np.full(SHAPE, 30.0)
+        dark[dark_rows] = 120
+        one = tracer(mask, dark=dark)
+        branches = one.skeleton.branches
+        left = next(i for i, branch in enumerate(branches) if branch.points[:, 0].max() < 100)
+        to, end = one.links((left, int(np.argmax(branches[left].points[[0, -1], 0]))))[0].to
+        assert branches[to].from_end(end)[0, 1] == want
 
 
 def test_ends_that_are_not_aligned_are_not_joined():
@@ -147,10 +158,10 @@ def test_a_walk_from_head_to_head_is_cut(heads, want):
 
 
 def test_a_walk_from_head_to_head_is_cut_at_its_weakest_link():
-    """Two gaps; in the first something is seen."""
+    """Two gaps; in the second something is seen that is not the line's."""
     mask = lines(((20, 60), (70, 60)), ((80, 60), (120, 60)), ((130, 60), (180, 60)))
     seen = mask.astype(float)
-    seen[60, 70:80] = 0.8
+    seen[60, 120:130] = 0.8
     walks = tracer(mask, seen=seen, heads=[(10, 60), (190, 60)]).walks(EASY)
     assert all_ends(walks) == {((20, 60), (120, 60)), ((130, 60), (180, 60))}
 
@@ -203,8 +214,7 @@ def untangled(mask):
     skeleton = trace(mask)
     count = len(skeleton.branches)
     maps = DenseMaps(np.zeros(mask.shape), mask.astype(float), np.zeros((*mask.shape, 2)))
-    nothing = np.zeros(mask.shape, bool)
-    return Tracer(skeleton, maps, nothing, 4.0, np.full((count, 2, count, 2), np.nan), gap=5.0)
+    return Tracer(skeleton, maps, 4.0, np.full((count, 2, count, 2), np.nan), gap=5.0)
 
 
 @given(masks)

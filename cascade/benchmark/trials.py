@@ -20,6 +20,9 @@ from cascade.pipeline import Trace, segment
 from cascade.sam.protocol import PromptableModel
 from cascade.types import Result, UInt8Array
 
+_NEAR_HL = 20 / 36
+"""Without the rules, an end of a tail within this distance of a head's end is joined to it (the paper's)."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -93,7 +96,7 @@ def run_trial(variant: Variant, image: UInt8Array, model: PromptableModel) -> Tr
 
 def _joined_by_nearness(result: Result, trace: Trace, config: CS3Config) -> Result:
     """The same heads and tails, paired without the rules."""
-    pairs = nearest_pairs(trace.heads, trace.tails, config.matching.max_distance_hl * result.head_length)
+    pairs = nearest_pairs(trace.heads, trace.tails, _NEAR_HL * result.head_length)
     sperm = assemble(
         trace.heads,
         trace.tails,

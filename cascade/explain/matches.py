@@ -27,7 +27,8 @@ def matches(story: Story) -> Stage:
         name="matches",
         title="Matching: heads and tails",
         summary=f"{len(pairs)} pairs (within {limits.max_distance_hl:g} head lengths and "
-        f"{limits.max_angle_deg:g}°, or touching), {len(heads)} heads and {len(tails)} tails alone",
+        f"{limits.max_angle_deg:g}°, at least {limits.min_score:g} sure), {len(heads)} heads and "
+        f"{len(tails)} tails alone",
         panels=(
             Panel(
                 "pairs (one colour each), alone (dashed); heads with their long axis, tails with their ends: "

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from cascade.config import MatchingConfig
 from cascade.geometry import angle_between, smooth_polyline, tangent_at
-from cascade.matching import match
-from cascade.necks import Neck, find_necks
 from cascade.pipeline import Trace
 from cascade.types import FloatArray, Head, Pair, Tail
 
@@ -72,20 +70,13 @@ def sharpest_turn(points: FloatArray, head_length: float) -> FloatArray:
     return np.asarray(here[int(np.argmax(turns))])
 
 
-def lonely_heads(
-    trace: Trace, head_length: float, config: MatchingConfig, direction: FloatArray | None
-) -> dict[int, str]:
+def lonely_heads(trace: Trace, head_length: float, config: MatchingConfig) -> dict[int, str]:
     """Index of each head without a tail → why."""
     owner = {pair.tail: pair.head for pair in trace.pairs}
-    ends = _ends_by_head(trace)
     return {
         h: _why_alone(
             what="tail",
-            fitting=[
-                t
-                for t, tail in enumerate(trace.tails)
-                if match([head], [tail], head_length, config, direction, necks=ends[h], look_far=True)
-            ],
+            fitting=sorted(t for one, t in trace.fits if one == h),
             partner=owner,
             fits=[fit(head, tail, head_length) for tail in trace.tails],
             config=config,
@@ -95,20 +86,13 @@ def lonely_heads(
     }
 
 
-def lonely_tails(
-    trace: Trace, head_length: float, config: MatchingConfig, direction: FloatArray | None
-) -> dict[int, str]:
+def lonely_tails(trace: Trace, head_length: float, config: MatchingConfig) -> dict[int, str]:
     """Index of each tail without a head → why."""
     owned = {pair.head: pair.tail for pair in trace.pairs}
-    ends = _ends_by_head(trace)
     return {
         t: _why_alone(
             what="head",
-            fitting=[
-                h
-                for h, head in enumerate(trace.heads)
-                if match([head], [tail], head_length, config, direction, necks=ends[h], look_far=True)
-            ],
+            fitting=sorted(h for h, one in trace.fits if one == t),
             partner=owned,
             fits=[fit(head, tail, head_length) for head in trace.heads],
             config=config,
@@ -116,12 +100,6 @@ def lonely_tails(
         for t, tail in enumerate(trace.tails)
         if t not in owned.values()
     }
-
-
-def _ends_by_head(trace: Trace) -> list[list[Neck]]:
-    """The necks of every head, each as of the only head there is."""
-    necks = trace.necks or find_necks(trace.heads)
-    return [[replace(neck, head=0) for neck in necks if neck.head == h] for h in range(len(trace.heads))]
 
 
 def _why_alone(
@@ -139,7 +117,10 @@ def _why_alone(
     best, name = fits[nearest], f"nearest {what} end, {letter}{nearest + 1}"
     if best.distance > config.max_distance_hl:
         return f"{name}: distance {best.distance:.2f} > {config.max_distance_hl:.2f} head lengths"
-    return f"{name}: angle {best.angle:.0f}° > {config.max_angle_deg:.0f}°"
+    if best.angle > config.max_angle_deg:
+        return f"{name}: angle {best.angle:.0f}° > {config.max_angle_deg:.0f}°"
+    lies = f"{best.distance:.2f} head lengths away, {best.angle:.0f}°"
+    return f"{name}, {lies}: score below {config.min_score:.2f}"
 
 
 def _named(letter: str, indices: Iterable[int]) -> str:

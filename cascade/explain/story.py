@@ -18,7 +18,6 @@ from cascade.config import CS3Config
 from cascade.explain.reasons import Fit, fit_of, lonely_heads, lonely_tails, sharpest_turn
 from cascade.geometry import polyline_length
 from cascade.heads import HeadRound
-from cascade.instances import usable_maps
 from cascade.knots import Knot
 from cascade.pipeline import Trace
 from cascade.preprocess import paint_white
@@ -140,7 +139,6 @@ def tell(image: UInt8Array, trace: Trace, result: Result, config: CS3Config) -> 
     heads = {f"H{number}": head for number, head in enumerate(trace.heads, 1)}
     tails = {f"T{number}": tail for number, tail in enumerate(trace.tails, 1)}
     normalised = image if trace.normalised is None else trace.normalised
-    direction = usable_maps(trace.foreground) if trace.foreground is not None else None
     return Story(
         image=image,
         trace=trace,
@@ -154,11 +152,11 @@ def tell(image: UInt8Array, trace: Trace, result: Result, config: CS3Config) -> 
         matches=_matches(trace, result),
         lonely_heads={
             f"H{index + 1}": why
-            for index, why in lonely_heads(trace, result.head_length, config.matching, direction).items()
+            for index, why in lonely_heads(trace, result.head_length, config.matching).items()
         },
         lonely_tails={
             f"T{index + 1}": why
-            for index, why in lonely_tails(trace, result.head_length, config.matching, direction).items()
+            for index, why in lonely_tails(trace, result.head_length, config.matching).items()
         },
     )
 

@@ -61,10 +61,15 @@ def test_fit_of_a_reversed_pair():
     assert (found.distance, found.angle) == pytest.approx((6 / UNIT, 0), abs=1)
 
 
-def alone(heads, tails, pairs=()):
-    trace = Trace(heads=list(heads), tails=list(tails), pairs=list(pairs))
-    config = MatchingConfig(max_distance_hl=0.55, max_angle_deg=60, contact_hl=0)
-    return lonely_heads(trace, UNIT, config, None), lonely_tails(trace, UNIT, config, None)
+def alone(heads, tails, fits=(), pairs=()):
+    trace = Trace(
+        heads=list(heads),
+        tails=list(tails),
+        fits={(one.head, one.tail): one for one in fits},
+        pairs=list(pairs),
+    )
+    config = MatchingConfig(max_distance_hl=0.55, max_angle_deg=60, min_score=0.3)
+    return lonely_heads(trace, UNIT, config), lonely_tails(trace, UNIT, config)
 
 
 def test_too_far():
@@ -79,9 +84,15 @@ def test_wrong_angle():
     assert tails == {0: "nearest head end, H1: angle 90° > 60°"}
 
 
+def test_not_sure_enough():
+    heads, tails = alone([head(100, 50)], [tail((112, 50), (250, 50))])
+    assert heads == {0: "nearest tail end, T1, 0.10 head lengths away, 0°: score below 0.30"}
+    assert tails == {0: "nearest head end, H1, 0.10 head lengths away, 0°: score below 0.30"}
+
+
 def test_taken_by_another():
-    pair = Pair(0, 0, np.array([110.0, 50.0]), 0.5, False)
-    heads, tails = alone([head(100, 50), head(100, 54)], [tail((112, 52), (250, 52))], [pair])
+    fits = [Pair(h, 0, np.array([110.0, 50.0 + 4 * h]), 0.5, False) for h in (0, 1)]
+    heads, tails = alone([head(100, 50), head(100, 54)], [tail((112, 52), (250, 52))], fits, fits[:1])
     assert heads == {1: "fits T1, taken by H1"}
     assert tails == {}
 
