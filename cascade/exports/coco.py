@@ -8,7 +8,7 @@ undivided flagellum is a `tail`, an undivided head a `head`. Beside COCO's own f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -28,7 +28,8 @@ CATEGORIES: tuple[dict[str, Any], ...] = tuple(
         (6, "head", "head"),
     )
 )
-HEAD, TAIL = 6, 5
+_IDS = {category["name"]: category["id"] for category in CATEGORIES}
+_GROUPS = {category["name"]: category["supercategory"] for category in CATEGORIES}
 _HEADER = {"info": {"description": "Sperm found by CS3"}, "categories": list(CATEGORIES)}
 
 
@@ -55,10 +56,30 @@ def annotate(file_name: str, result: Result) -> AnnotatedImage:
 def annotate_parts(result: Result) -> list[dict[str, Any]]:
     """The annotations of one result: each sperm's head and tail, as far as they have pixels in the image."""
     return [
-        encoded | {"sperm_id": sperm.sperm_id, "score": float(sperm.score), "complete": sperm.complete}
+        entry
         for sperm in result.sperm
-        for category, part in ((HEAD, sperm.head), (TAIL, sperm.tail))
-        if part is not None and (encoded := _encode(category, part.region, result.shape))
+        for entry in annotate_sperm(
+            sperm.sperm_id,
+            {
+                name: part.region
+                for name, part in (("head", sperm.head), ("tail", sperm.tail))
+                if part is not None
+            },
+            float(sperm.score),
+            result.shape,
+        )
+    ]
+
+
+def annotate_sperm(
+    sperm_id: int | str, parts: Mapping[str, Region], score: float, shape: tuple[int, int]
+) -> list[dict[str, Any]]:
+    """The annotations of one sperm: each part, by its category's name, that has pixels in the image."""
+    complete = len({_GROUPS[name] for name in parts}) > 1
+    return [
+        encoded | {"sperm_id": sperm_id, "score": score, "complete": complete}
+        for name, region in parts.items()
+        if (encoded := encode(_IDS[name], region, shape))
     ]
 
 
@@ -95,18 +116,22 @@ def _numbered(image: AnnotatedImage, number: int) -> tuple[dict[str, Any], list[
     return entry, [{"image_id": number} | annotation for annotation in image.annotations]
 
 
-def _encode(category: int, region: Region, shape: tuple[int, int]) -> dict[str, Any]:
+def encode(category: int, region: Region, shape: tuple[int, int]) -> dict[str, Any]:
     """Category, segmentation, area and box (`x, y, width, height`) of what lies in the image; else {}."""
-    mask = region.full(shape)
-    inside = Region.from_full(mask)
+    inside = Region.from_full(region.full(shape))
     if not inside.mask.size:
         return {}
-    encoded = rle.encode(np.asfortranarray(mask, dtype=np.uint8))
     x0, y0, x1, y1 = inside.box
     return {
         "category_id": category,
-        "segmentation": {"size": list(shape), "counts": encoded["counts"].decode("ascii")},
+        "segmentation": runs(inside, shape),
         "area": inside.area,
         "bbox": [x0, y0, x1 - x0, y1 - y0],
         "iscrowd": 0,
     }
+
+
+def runs(region: Region, shape: tuple[int, int]) -> dict[str, Any]:
+    """A region as the compressed RLE of a mask of the whole image; what lies outside is cut off."""
+    encoded = rle.encode(np.asfortranarray(region.full(shape), dtype=np.uint8))
+    return {"size": list(shape), "counts": encoded["counts"].decode("ascii")}
