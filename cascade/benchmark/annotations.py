@@ -170,6 +170,10 @@ class AnnotatedImage:
         return cls(shape, pieces)
 
 
+Annotations = Mapping[str, AnnotatedImage]
+"""File name of the image → its annotations."""
+
+
 def read_annotations(path: Path, rename: Mapping[str, str] | None = None) -> dict[str, AnnotatedImage]:
     """Read a COCO-style file: file name of the image → its annotations, in the order of the file.
 
@@ -212,8 +216,8 @@ def read_annotations(path: Path, rename: Mapping[str, str] | None = None) -> dic
         image.pieces.setdefault(sperm_id, []).append(_piece(value, part, where))
     if len(used) > 1:
         raise AnnotationError(
-            f"{path}: expected the key 'sperm_id' in annotations of several parts ({', '.join(sorted(used))}), "
-            "found it in none; add it, so that one can tell which parts are of one sperm"
+            f"{path}: expected the key 'sperm_id' in annotations of {' and '.join(sorted(used))}, found "
+            "it in none; add it, so that one can tell which parts are of one sperm"
         )
     return found
 
