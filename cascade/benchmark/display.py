@@ -13,8 +13,8 @@ from cascade.console import say
 _MEMORY_OF_SPEED = 600.0  # seconds over which the time left is judged: variants differ in speed
 
 
-class ComparisonDisplay:
-    """A bar with the time left and the current variant; on anything but a terminal a line an image."""
+class BenchmarkDisplay:
+    """A bar with the time left and what is at work; on anything but a terminal a line an image."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
