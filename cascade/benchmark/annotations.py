@@ -189,16 +189,16 @@ def read_annotations(path: Path, rename: Mapping[str, str] | None = None) -> dic
     document = parse_json(path)
     names = {key.lower(): value for key, value in (rename or {}).items()}
     categories = {
-        key: names.get(name := _need(value, "name", str, f"{path}: category {key}").lower(), name)
+        key: names.get(name := need(value, "name", str, f"{path}: category {key}").lower(), name)
         for key, value in _by_id(document, "categories", path).items()
     }
     found: dict[str, AnnotatedImage] = {}
     images: dict[Identity, AnnotatedImage] = {}
     for key, value in _by_id(document, "images", path).items():
-        name = _need(value, "file_name", str, f"{path}: image {key}")
+        name = need(value, "file_name", str, f"{path}: image {key}")
         if name in found:
             raise AnnotationError(f"{path}: expected one entry an image, found {name!r} twice; merge them")
-        found[name] = images[key] = AnnotatedImage(_shape(value, f"{path}: image {name}"))
+        found[name] = images[key] = AnnotatedImage(image_shape(value, f"{path}: image {name}"))
     annotations = _by_id(document, "annotations", path)
     grouped = any("sperm_id" in value for value in annotations.values())
     used: set[str] = set()
@@ -212,7 +212,7 @@ def read_annotations(path: Path, rename: Mapping[str, str] | None = None) -> dic
             )
         if not grouped:
             used.add(part := part if part in PARTS else WHOLE)
-        sperm_id = _need(value, "sperm_id", (int, str), where) if grouped else key
+        sperm_id = need(value, "sperm_id", (int, str), where) if grouped else key
         image.pieces.setdefault(sperm_id, []).append(_piece(value, part, where))
     if len(used) > 1:
         raise AnnotationError(
@@ -260,16 +260,16 @@ def parse_json(path: Path) -> dict[str, Any]:
         raise AnnotationError(
             f"{path}: expected a JSON file of annotations, found broken JSON: {error}"
         ) from error
-    checked: dict[str, Any] = _typed(document, dict, f"{path}: the document")
+    checked: dict[str, Any] = typed(document, dict, f"{path}: the document")
     return checked
 
 
 def _by_id(document: dict[str, Any], key: str, path: Path) -> dict[Identity, dict[str, Any]]:
     """The entries of one list by their `id`, each id once."""
     entries: dict[Identity, dict[str, Any]] = {}
-    for number, value in enumerate(_need(document, key, list, str(path))):
-        entry = _typed(value, dict, f"{path}: entry {number} of {key}")
-        identity: Identity = _need(entry, "id", (int, str), f"{path}: entry {number} of {key}")
+    for number, value in enumerate(need(document, key, list, str(path))):
+        entry = typed(value, dict, f"{path}: entry {number} of {key}")
+        identity: Identity = need(entry, "id", (int, str), f"{path}: entry {number} of {key}")
         if identity in entries:
             raise AnnotationError(
                 f"{path}: expected every id in {key} once, found {identity!r} again; renumber them"
@@ -278,21 +278,23 @@ def _by_id(document: dict[str, Any], key: str, path: Path) -> dict[Identity, dic
     return entries
 
 
-def _need(entry: dict[str, Any], key: str, kind: type | tuple[type, ...], where: str) -> Any:
+def need(entry: dict[str, Any], key: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """The value of a key, of this kind; AnnotationError where it is missing or of another kind."""
     if key not in entry:
         raise AnnotationError(f"{where}: expected the key {key!r}, found only {sorted(entry)}; add it")
-    return _typed(entry[key], kind, f"{where}: {key!r}")
+    return typed(entry[key], kind, f"{where}: {key!r}")
 
 
-def _typed(value: Any, kind: type | tuple[type, ...], where: str) -> Any:
+def typed(value: Any, kind: type | tuple[type, ...], where: str) -> Any:
+    """The value, which is of this kind; AnnotationError where it is not. True and false are no numbers."""
     if not isinstance(value, kind) or isinstance(value, bool):
         names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-        raise AnnotationError(f"{where}: expected {names}, found {type(value).__name__}; see the COCO format")
+        raise AnnotationError(f"{where}: expected {names}, found {type(value).__name__}; see the format")
     return value
 
 
 def _listed(known: Mapping[Identity, T], entry: dict[str, Any], key: str, where: str) -> T:
-    identity = _need(entry, key, (int, str), where)
+    identity = need(entry, key, (int, str), where)
     if identity not in known:
         raise AnnotationError(
             f"{where}: {key} {identity!r} is not listed in the file; add it or correct the id"
@@ -300,8 +302,9 @@ def _listed(known: Mapping[Identity, T], entry: dict[str, Any], key: str, where:
     return known[identity]
 
 
-def _shape(image: dict[str, Any], where: str) -> tuple[int, int]:
-    height, width = (_need(image, key, int, where) for key in ("height", "width"))
+def image_shape(image: dict[str, Any], where: str) -> tuple[int, int]:
+    """`(height, width)` of an entry; AnnotationError where they are missing or absurd."""
+    height, width = (need(image, key, int, where) for key in ("height", "width"))
     if not (1 <= height <= _LARGEST_SIDE and 1 <= width <= _LARGEST_SIDE):
         raise AnnotationError(f"{where}: expected 1 to {_LARGEST_SIDE} pixels a side, found {width}×{height}")
     return height, width
@@ -315,9 +318,9 @@ def _piece(annotation: dict[str, Any], part: str, where: str) -> Piece:
     score = annotation.get("score")
     if score is None:
         score = 1.0
-    if not math.isfinite(_typed(score, (int, float), f"{where}: 'score'")):
+    if not math.isfinite(typed(score, (int, float), f"{where}: 'score'")):
         raise AnnotationError(f"{where}: expected a finite score, found {score}; correct it or leave it out")
-    return Piece(part, _need(annotation, "segmentation", (list, dict), where), float(score), where)
+    return Piece(part, need(annotation, "segmentation", (list, dict), where), float(score), where)
 
 
 def _join(pieces: Sequence[Piece], shape: tuple[int, int]) -> AnnotatedSperm:
