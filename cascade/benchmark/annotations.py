@@ -149,6 +149,10 @@ class AnnotatedImage:
         """
         return [_join(pieces, self.shape) for pieces in self.pieces.values()]
 
+    def scored(self) -> list[AnnotatedSperm]:
+        """Those that are scored: experts outline no flagellum without a head."""
+        return [sperm for sperm in self.sperm() if sperm.has((*HEAD_PARTS, WHOLE))]
+
     @classmethod
     def of(cls, shape: tuple[int, int], found: Iterable[Outlined], where: str = "") -> AnnotatedImage:
         """The annotations of sperm at hand, numbered from 1; what lies outside the image is cut off.

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from cascade.benchmark.annotations import AnnotatedImage
-from cascade.benchmark.image_score import counts_as_sperm
 from cascade.errors import AnnotationError, CS3Error
 from cascade.exports import coco
 from cascade.types import BoolArray, FloatArray
@@ -127,12 +126,9 @@ def coco_documents(
             x0, y0, x1, y1 = sperm.whole.box
             box = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": sperm.whole.area, "iscrowd": 0}
             annotations.append(entry | box | {"id": len(annotations) + 1})
-        for sperm in predicted[name].sperm() if name in predicted else []:
-            if counts_as_sperm(sperm):
-                runs = coco.runs(sperm.whole, image.shape)
-                results.append(
-                    {"image_id": number, "category_id": 1, "segmentation": runs, "score": sperm.score}
-                )
+        for sperm in predicted[name].scored() if name in predicted else []:
+            runs = coco.runs(sperm.whole, image.shape)
+            results.append({"image_id": number, "category_id": 1, "segmentation": runs, "score": sperm.score})
     if not annotations:
         raise AnnotationError("expected true sperm to evaluate against, found none; check the images")
     categories = [{"id": 1, "name": "sperm"}]

