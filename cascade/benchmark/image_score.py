@@ -114,9 +114,8 @@ def score_image(
         shape: `(height, width)` of the image.
         fine: the parts that parsing figures look at (see `finest_parts`).
     """
-    overlap = np.array([[t.whole.iou(p.whole) for p in found] for t in truth], float)
-    overlap = overlap.reshape(len(truth), len(found))
-    mates = _pair(overlap)
+    overlap = overlaps(truth, found)
+    mates = pair(overlap)
     pairs = [(t, found[m] if m >= 0 else None) for t, m in zip(truth, mates, strict=True)]
     true_parts, found_parts = [_split(s, fine) for s in truth], [_split(s, fine) for s in found]
     part_iou = _part_iou(pairs)
@@ -177,7 +176,14 @@ def claim(overlap: FloatArray, scores: FloatArray, levels: FloatArray) -> BoolAr
     return hits
 
 
-def _pair(overlap: FloatArray) -> NDArray[np.int_]:
+def overlaps(truth: Sequence[AnnotatedSperm], found: Sequence[AnnotatedSperm]) -> FloatArray:
+    """`(T, P)` IoU of whole sperm."""
+    values = [[t.whole.iou(p.whole) for p in found] for t in truth]
+    return np.array(values, float).reshape(len(truth), len(found))
+
+
+def pair(overlap: FloatArray) -> NDArray[np.int_]:
+    """One to one for the largest sum: `(T,)` index of the mate, -1 without one (or without overlap)."""
     mates = np.full(len(overlap), -1)
     rows, columns = linear_sum_assignment(-overlap)
     touching = overlap[rows, columns] > 0
