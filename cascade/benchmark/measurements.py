@@ -67,7 +67,7 @@ def method_measurements(
     Raises:
         AnnotationError: a mask or the table is damaged, or there is no image.
     """
-    measured = [
+    measured: list[Outlines] = [
         measure_outlines(predicted, images)
         if table is None
         else _from_table(read_table(table), predicted, images)

@@ -100,7 +100,7 @@ def skeleton_paths(sperm: AnnotatedSperm) -> list[FloatArray]:
     paths: list[FloatArray] = []
     for start in np.unique(piece, return_index=True)[1]:
         away = dijkstra(graph, directed=False, indices=start)
-        far = np.argmax(np.where(np.isfinite(away), away, -1.0))
+        far = np.array(np.argmax(np.where(np.isfinite(away), away, -1.0)))
         away, before = dijkstra(graph, directed=False, indices=far, return_predecessors=True)
         chain = [int(np.argmax(np.where(np.isfinite(away), away, -1.0)))]
         while chain[-1] != far:
