@@ -41,8 +41,11 @@ def resampled(images: int, resamples: int = RESAMPLES, seed: int = 0) -> FloatAr
 
 
 def interval(value: float, samples: FloatArray) -> Interval:
-    """A value with the middle 95 % of its resamples; those that could not measure it are left out."""
-    known = samples[~np.isnan(samples)]
+    """A value with the middle 95 % of its resamples; those that could not measure it are left out.
+
+    What is not known itself (NaN) has no interval.
+    """
+    known = samples[~np.isnan(samples) & ~np.isnan(value)]
     low, high = np.percentile(known, [2.5, 97.5]) if known.size else (np.nan, np.nan)
     return Interval(float(value), float(low), float(high))
 
