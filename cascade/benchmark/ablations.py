@@ -1,7 +1,8 @@
 """The ablations of CS3 as methods: built up stage by stage, and the whole with one thing left out.
 
-In `cs3:to-…` the pipeline ends with the stage named. Until the matching rules are added, whatever lies nearest
-is joined (see `cascade.benchmark.pairing`): so the rules are compared with what anybody would do without.
+In `cs3:to-…` the pipeline ends with the stage named. Until the matching rules are added, whatever lies
+nearest is joined (see `cascade.benchmark.pairing`): so the rules are compared with what anybody would do
+without them.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from cascade.benchmark import results as entries
 from cascade.benchmark.agreement import expert_scores, pixel_agreement, sperm_agreement
 from cascade.benchmark.annotations import Annotations, read_annotations
@@ -17,11 +19,12 @@ from cascade.benchmark.datasets import Dataset, check_prediction
 from cascade.benchmark.figures import figures, figures_by_crossings, figures_by_image, precision_recall
 from cascade.benchmark.intervals import summarise
 from cascade.benchmark.measurements import MeasurementAgreement, expert_measurements, method_measurements
+from cascade.benchmark.method_score import MethodScore, score_method
 from cascade.benchmark.predict import Predicted
-from cascade.benchmark.score import MethodScore, score_method
 from cascade.benchmark.selection import Selection
 from cascade.benchmark.significance import compare_methods
 from cascade.environment import versions
+from cascade.errors import AnnotationError, CS3Error
 from cascade.types import FloatArray
 
 Watch = Callable[[str, int, int], None]
@@ -83,23 +86,14 @@ class Assessment:
             found[one.participant.name] = {
                 name: image for name, image in everything.items() if name in set(self.images)
             }
-        for number, (name, annotations) in enumerate(found.items()):
-            offset, total = number * len(self.images), len(found) * len(self.images)
-            scores.append(
-                score_method(
-                    name,
-                    annotations,
-                    self.experts,
-                    self.images,
-                    lambda done, _, name=name, offset=offset: watch(f"scoring {name}", offset + done, total),
-                )
-            )
+        for number, name in enumerate(found):
+
+            def scored(done: int, of: int, name: str = name, before: int = number) -> None:
+                watch(f"scoring {name}", before * of + done, len(found) * of)
+
+            scores.append(score_method(name, found[name], self.experts, self.images, scored))
         several = len(self.experts) > 1
-        agreed = (
-            {how: consensus(self.experts, self.images, how) for how in ("majority", "staple")}
-            if several
-            else {}
-        )
+        agreed = self._consensus() if several else {}
         methods = [
             self._method(one, score, found[score.method], agreed)
             for one, score in zip(predicted, scores, strict=True)
@@ -119,8 +113,18 @@ class Assessment:
         )
         return Assessed(results, found, {one.method: one for one in scores}, self._points)
 
+    def _consensus(self) -> dict[str, Dataset]:
+        agreed = {"majority": consensus(self.experts, self.images, "majority")}
+        try:
+            agreed["staple"] = consensus(self.experts, self.images, "staple")
+        except AnnotationError:
+            raise
+        except CS3Error:  # its library is not installed; the majority says nearly the same
+            pass
+        return agreed
+
     def _experts(self) -> list[entries.ExpertEntry]:
-        through = draws_through(self.experts)
+        through = draws_through(self.experts, self.images)
         return [
             entries.ExpertEntry(
                 name=expert.name,
@@ -145,7 +149,9 @@ class Assessment:
     ) -> entries.MethodEntry:
         name = score.method
         rater = Dataset(name, predicted.file, found)
-        measured = method_measurements(rater, self.experts, self.images)
+        measured = method_measurements(
+            rater, self.experts, self.images, predicted.table, resamples=self.resamples
+        )
         self._points[name] = _together(list(measured.values()))
         recall, precision = precision_recall(score)
         by_consensus = {
@@ -160,7 +166,7 @@ class Assessment:
             about=predicted.participant.about,
             identity=None if method is None else method.identity,
             prediction=f"predictions/{predicted.file.name}",
-            figures=_intervals(summarise(score, resamples=self.resamples)),
+            figures=_with_counts(score, self.resamples),
             by_expert={expert.name: figures(score.against(expert.name)) for expert in self.experts},
             by_consensus=by_consensus,
             by_image=figures_by_image(score),
@@ -179,16 +185,14 @@ class Assessment:
 
     def _agreement(self) -> entries.Agreement:
         raters = expert_scores(self.experts, self.images)
-        measured = expert_measurements(self.experts, self.images)
+        measured = expert_measurements(self.experts, self.images, resamples=self.resamples)
         self._points["experts"] = _together(list(measured.values()))
         pixel = pixel_agreement(self.experts, self.images, resamples=self.resamples)
         sperm = sperm_agreement(self.experts, self.images, resamples=self.resamples)
         by_name = {one.method: one for one in raters}
         return entries.Agreement(
             experts=[
-                entries.RaterEntry(
-                    name=one.method, figures=_intervals(summarise(one, resamples=self.resamples))
-                )
+                entries.RaterEntry(name=one.method, figures=_with_counts(one, self.resamples))
                 for one in raters
             ],
             pairs=[
@@ -216,9 +220,19 @@ def _alone() -> entries.Agreement:
 
 
 def _together(several: Sequence[Mapping[str, MeasurementAgreement]]) -> dict[str, FloatArray]:
-    import numpy as np  # noqa: PLC0415
+    names = several[0] if several else {}
+    return {measure: np.concatenate([one[measure].points for one in several]) for measure in names}
 
-    return {measure: np.concatenate([one[measure].points for one in several]) for measure in several[0]}
+
+def _with_counts(score: MethodScore, resamples: int) -> dict[str, entries.Figure]:
+    """Every figure with its interval; counts, which have none, first."""
+    values, intervals = figures(score), _intervals(summarise(score, resamples=resamples))
+    counts = {
+        name: entries.Figure(value=value, low=None, high=None)
+        for name, value in values.items()
+        if name not in intervals
+    }
+    return counts | intervals
 
 
 def _interval(value: Any) -> entries.Figure:

@@ -1,4 +1,4 @@
-"""Which methods take part: those of the package, CS3's ablations, one's own, and predictions made elsewhere."""
+"""Who takes part: methods of the package, CS3's ablations, one's own, and predictions made elsewhere."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ def participants(
     """Load every method that takes part, before any work is done.
 
     Args:
-        words: each one of `METHODS`, one of `ABLATIONS`, `cs3:stages` for all of these, `FILE.py:NAME` for what
-            the callable NAME of one's own file gives, or `NAME=FILE.json` for predictions made elsewhere.
+        words: each one of `METHODS`, one of `ABLATIONS`, `cs3:stages` for all of these, `FILE.py:NAME` for
+            what the callable NAME of one's own file gives, or `NAME=FILE.json` for predictions made
+            elsewhere.
         device: "auto", "cpu", "cuda" or "cuda:N".
         model: promptable model of cs3 and its ablations, con2dis and sam.
         config: of the cascade; None: the default.

@@ -26,8 +26,9 @@ Methods = Annotated[
         "--methods",
         "-m",
         metavar="NAMES",
-        help="cs3, sam, con2dis, unet, maskrcnn, naive; cs3:stages for CS3 built up stage by stage; FILE.py:NAME "
-        "for one's own; NAME=FILE.json for predictions made elsewhere. Several, or separated by commas.",
+        help="cs3, sam, con2dis, unet, maskrcnn, naive; cs3:stages for CS3 built up stage by stage; "
+        "FILE.py:NAME for one's own; NAME=FILE.json for predictions made elsewhere. Several, or separated by "
+        "commas.",
     ),
 ]
 Out = Annotated[

@@ -41,6 +41,12 @@ class Predicted:
     seconds: Mapping[str, float]
     failures: Mapping[str, str]
 
+    @property
+    def table(self) -> Path | None:
+        """The `sperm.csv` beside predictions of `cs3 segment`: their measurements are taken from it."""
+        beside = None if self.participant.file is None else self.participant.file.with_name("sperm.csv")
+        return beside if beside is not None and beside.is_file() else None
+
 
 def predict_all(
     participants: Sequence[Participant],

@@ -1,4 +1,4 @@
-"""What a method found in one image, kept in a file so that a benchmark can be resumed, and written as COCO."""
+"""What a method found in one image: kept in a file, so that a benchmark can be resumed; written as COCO."""
 
 from __future__ import annotations
 

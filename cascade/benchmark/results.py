@@ -62,8 +62,8 @@ class Crossings(_Entry):
     """Figures over the sperm whose tails cross so many others."""
 
     label: str
-    sperm: int
-    """So many, over the experts who draw through."""
+    sperm: float
+    """So many, on average over the experts who draw through."""
     figures: dict[str, Figure]
 
 
@@ -246,7 +246,8 @@ def read_results(path: Path) -> Results:
         return Results.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise OutputError(
-            f"{path}: expected results of `cs3 benchmark` in format {FORMAT}, found something else ({error}); "
+            f"{path}: expected results of `cs3 benchmark` in format {FORMAT}, found something else "
+            f"({error}); "
             "run the benchmark again"
         ) from error
 

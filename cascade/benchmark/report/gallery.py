@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cascade.benchmark.annotations import AnnotatedImage, AnnotatedSperm
-from cascade.benchmark.image_score import ImageScore, counts_as_sperm
+from cascade.benchmark.annotations import HEAD_PARTS, WHOLE, AnnotatedImage, AnnotatedSperm
+from cascade.benchmark.image_score import ImageScore
 from cascade.images import read_image
 from cascade.types import Region
 
@@ -99,9 +99,10 @@ def side_by_side(
     A pair has one colour on both sides; what has no counterpart is dashed; predicted flagella without a head,
     which are not scored, are dotted.
     """
-    true = truth.sperm()
+    true = truth.scored()
     everything = [] if found is None else found.sperm()
-    scored = [sperm for sperm in everything if counts_as_sperm(sperm)]
+    headless = [sperm for sperm in everything if not sperm.has((*HEAD_PARTS, WHOLE))]
+    scored = [sperm for sperm in everything if sperm not in headless]
     colours = _colours([sperm.whole for sperm in true])
     mates = {int(mate): index for index, mate in enumerate(score.mates) if mate >= 0}
     left = [
@@ -114,11 +115,7 @@ def side_by_side(
         else _outline(sperm, "lone", "no counterpart")
         for p, sperm in enumerate(scored)
     ]
-    stray = [
-        _outline(sperm, "stray", "without a head: not scored")
-        for sperm in everything
-        if not counts_as_sperm(sperm)
-    ]
+    stray = [_outline(sperm, "stray", "without a head: not scored") for sperm in headless]
     return (
         _picture(name, truth.shape, left, photographs, "outlined by an expert"),
         _picture(name, truth.shape, stray + right, photographs, "found by the method"),

@@ -1,4 +1,4 @@
-"""`report.html`: one page with everything in it. It works offline, in the light and in the dark, and on paper."""
+"""`report.html`: one page with everything in it, for light and dark screens and for paper."""
 
 from __future__ import annotations
 
@@ -74,9 +74,7 @@ def page(assessed: Assessed, experts: Sequence[Dataset], images: Mapping[str, Pa
 def _header(results: Results) -> str:
     images, experts = len(results.images), results.experts
     names = ", ".join(escape(expert.name) for expert in experts)
-    dates = _dates(results)
-    best = plots.best_method(results, "mIoU")
-    best = best or results.methods[0]
+    best = plots.leader(results, "mIoU")
     lead = (
         f"<b>{escape(best.name)}</b> reaches a mean IoU of whole sperm of "
         f"<b>{plots.interval(best.figures['mIoU'])}</b>"
@@ -90,16 +88,17 @@ def _header(results: Results) -> str:
         low, high = f"{min(agreed):.3f}", f"{max(agreed):.3f}"
         reach = low if low == high else f"{low} to {high}"
         lead += f" An expert, scored against the others in the same way, reaches {reach}."
-    tiles = {
-        f"{images}": f"image{'s' * (images != 1)}{dates}",
-        f"{sum(one.sperm for one in results.images):.0f}": "sperm outlined"
-        + (" (mean)" if len(experts) > 1 else ""),
-        f"{len(experts)}": f"expert{'s' * (len(experts) != 1)}: {names}",
-        f"{len(results.methods)}": f"method{'s' * (len(results.methods) != 1)}",
-    }
-    items = "".join(f"<li><b>{count}</b><span>{what}</span></li>" for count, what in tiles.items())
+    sperm = f"{sum(one.sperm for one in results.images):.0f}"
+    tiles = (
+        (str(images), f"image{'s' * (images != 1)}{_dates(results)}"),
+        (sperm, "sperm outlined" + " (mean)" * (len(experts) > 1)),
+        (str(len(experts)), f"expert{'s' * (len(experts) != 1)}: {names}"),
+        (str(len(results.methods)), f"method{'s' * (len(results.methods) != 1)}"),
+    )
+    items = "".join(f"<li><b>{count}</b><span>{what}</span></li>" for count, what in tiles)
     failed = [
-        f"<b>{escape(method.name)}</b> failed on {len(method.failures)} of {images} images, which count as nothing "
+        f"<b>{escape(method.name)}</b> failed on {len(method.failures)} of {images} images, which count as "
+        f"nothing "
         f"found; first {escape(next(iter(method.failures)))}: {escape(next(iter(method.failures.values())))}"
         for method in results.methods
         if method.failures
@@ -124,12 +123,9 @@ def _rival(results: Results, best: str) -> str:
 
 
 def _dates(results: Results) -> str:
-    selected = results.selection
-    parts = [
-        f" after {selected.after}" if selected.after else "",
-        f" until {selected.until}" if selected.until else "",
-    ]
-    return "".join(parts)
+    chosen = results.selection
+    after = f" after {chosen.after}" if chosen.after else ""
+    return after + (f" until {chosen.until}" if chosen.until else "")
 
 
 def _note(text: str) -> str:
@@ -143,13 +139,15 @@ def _charts(charts: Sequence[str]) -> str:
 def _glance(results: Results) -> str:
     names = [name for name in HEADLINE if name in results.headings]
     band = (
-        " The band is an expert scored against the others: dark from the lowest to the highest, light with the "
+        " The band is an expert scored against the others: dark from the lowest to the highest, light with "
+        "the "
         "intervals. A method within it cannot be told from one more expert by this figure."
         if results.agreement.experts
         else ""
     )
     return _note(
-        f"Averaged over {len(results.experts)} experts; whiskers are 95 % intervals by a bootstrap over images.{band}"
+        f"Averaged over {len(results.experts)} experts; whiskers are 95 % intervals by a bootstrap over "
+        f"images.{band}"
         if len(results.experts) > 1
         else f"Whiskers are 95 % intervals by a bootstrap over images.{band}"
     ) + _charts([plots.forest(results, name) for name in names])
@@ -162,7 +160,10 @@ def _figures(results: Results) -> str:
         if name in results.headings
     )
     return (
-        _note("Below each value its 95 % interval. The best method of a row is marked; ↓: less is better.")
+        _note(
+            "Below each value its 95 % interval. The best of a row is marked; ↓: less is better; –: nothing "
+            "to measure, such as parts that a method does not tell apart."
+        )
         + tables.figures(results)
         + f"<details><summary>What the figures mean</summary><dl>{meanings}</dl></details>"
     )
@@ -184,7 +185,8 @@ def _crossings(results: Results) -> str:
     names = ("mIoU", "flagellum IoU", "centreline recall")
     return (
         _note(
-            f"Sperm by the number of other tails that theirs crosses, counted on the experts who draw through "
+            f"Sperm by the number of other tails that theirs crosses, counted on the experts who draw "
+            f"through "
             f"crossings ({escape(', '.join(through))})."
         )
         + plots.legend(results)
@@ -209,7 +211,8 @@ def _tests(results: Results) -> str:
     more = "".join(f"<h3>{escape(name)}</h3>{tables.tests(results, name)}" for name in others)
     return (
         _note(
-            "Row less column, with the 95 % interval of the difference on the same images, and p of a permutation of "
+            "Row less column, with the 95 % interval of the difference on the same images, and p of a "
+            "permutation of "
             "the two methods image by image, corrected for the number of pairs (Holm). Shaded: p below 0.05."
         )
         + f"<h3>{escape(first)}</h3>{tables.tests(results, first)}"
@@ -249,15 +252,19 @@ def _measurements(assessed: Assessed) -> str:
     )
     return (
         _note(
-            "Every length, width and area that <code>sperm.csv</code> gives, against the same figure of the paired "
-            "sperm’s outline by an expert: mean difference, limits within which 95 % of the differences lie, and the "
-            "intraclass correlation (absolute agreement); averaged over the experts. Only pairs with an IoU of at "
+            "Every length, width and area that <code>sperm.csv</code> gives, against the same figure of the "
+            "paired "
+            "sperm’s outline by an expert: mean difference, limits within which 95 % of the differences lie, "
+            "and the "
+            "intraclass correlation (absolute agreement); averaged over the experts. Only pairs with an IoU "
+            "of at "
             "least 0.5 are measured: what was not found has no length."
         )
         + tables.measurements(results)
         + "<h3>Differences over means (Bland–Altman)</h3>"
         + _note(
-            "Up: the difference from the expert; across: the mean of the two, px. A dot is a pair; shaded: the limits "
+            "Up: the difference from the expert; across: the mean of the two, px. A dot is a pair; shaded: "
+            "the limits "
             "of agreement, given below each chart with the bias. For experts: one less the other."
         )
         + f'<div class="ba"><span></span>{heads}{grid}</div>'
@@ -274,12 +281,18 @@ def _images(assessed: Assessed, experts: Sequence[Dataset], images: Mapping[str,
             score = assessed.scores[method.name].scores[expert.name][choice.image]
             left, right = side_by_side(choice.image, truth, found, score, photographs)
             caption = f"<b>{choice.why}</b>: {escape(choice.image)}, mIoU {choice.value:.3f}"
-            pairs.append(f'<figure class="pair"><figcaption>{caption}</figcaption>{left}{right}</figure>')
+            names = escape(expert.name), escape(method.name)
+            sides = "<small>outlined by {}</small><small>found by {}</small>".format(*names)
+            pairs.append(
+                f'<figure class="pair"><figcaption>{caption}</figcaption>{left}{right}{sides}</figure>'
+            )
         parts.append(f"<h3>{escape(method.name)}</h3>{''.join(pairs)}")
     return (
         _note(
-            f"Left what expert {escape(expert.name)} outlined, right what the method found, by the mean IoU of an image. "
-            "A sperm has one colour on both sides. Dashed black: no counterpart on the other side; dotted: a tail "
+            f"Left what expert {escape(expert.name)} outlined, right what the method found, by the mean IoU "
+            f"of an image. "
+            "A sperm has one colour on both sides. Dashed black: no counterpart on the other side; dotted: a "
+            "tail "
             "without a head, which is not scored. Point at a sperm to read its IoU."
         )
         + photographs.symbols()
@@ -303,7 +316,8 @@ def _how(results: Results) -> str:
     names = "".join(f"<li>{escape(one.file_name)}</li>" for one in results.images)
     return (
         f"<dl>{about}<dt>images</dt><dd>{selection}</dd><dt>device</dt><dd>{escape(results.device)}</dd>"
-        f"<dt>intervals</dt><dd>{results.resamples} resamples of the images</dd><dt>versions</dt><dd>{versions}</dd></dl>"
+        f"<dt>intervals</dt><dd>{results.resamples} resamples of the "
+        f"images</dd><dt>versions</dt><dd>{versions}</dd></dl>"
         f"<details><summary>The images</summary><ul>{names}</ul></details>"
         + _note(
             "Beside this page: <code>results.json</code> with everything, <code>results.csv</code>, "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import numpy as np
 
@@ -36,7 +38,7 @@ def legend(results: Results) -> str:
     for index, method in enumerate(results.methods):
         chart = Chart(16, 14, method.name)
         chart.mark((8, 7), mark_of(index), fill(index))
-        entries.append(f'<span class="key">{chart.svg()}{_escaped(method.name)}</span>')
+        entries.append(f'<span class="key">{chart.svg()}{escape(method.name)}</span>')
     return f'<p class="legend">{"".join(entries)}</p>'
 
 
@@ -46,35 +48,37 @@ def legend(results: Results) -> str:
 def forest(results: Results, figure: str) -> str:
     """One figure of every method with its interval; the experts' agreement as a band."""
     rows = [
-        (index, method.figures[figure])
-        for index, method in enumerate(results.methods)
-        if figure in method.figures
+        (i, one.name, one.figures[figure]) for i, one in enumerate(results.methods) if figure in one.figures
     ]
     experts = [rater.figures[figure] for rater in results.agreement.experts if figure in rater.figures]
-    left = 14 + 7.2 * max(len(method.name) for method in results.methods)
-    chart = Chart(left + 270, 58 + _ROW * len(rows), f"{figure} of every method")
-    everything = [one for _, one in rows] + experts
-    low, high = padded(v for one in everything for v in (one.value, one.low, one.high) if v is not None)
-    scale = Scale(max(0.0, low), high if figure in LOWER_IS_BETTER else min(1.0, high), left, left + 218)
+    left, right = _label_width(results), 288.0
     top, bottom = 26.0, 26 + _ROW * len(rows)
+    chart = Chart(338, bottom + 32, f"{figure} of every method")
+    everything = [one for _, _, one in rows] + experts
+    low, high = padded(v for one in everything for v in (one.value, one.low, one.high) if v is not None)
+    scale = Scale(max(0.0, low), high if figure in LOWER_IS_BETTER else min(1.0, high), left, right)
     chart.text(0, 12, figure, "panel")
-    x_axis(chart, scale, top, bottom, ticks=scale.ticks(3))
+    x_axis(chart, scale, top, bottom)
     _band(chart, experts, scale, top, bottom)
-    best = _best([one for _, one in rows], figure)
-    for place, (index, one) in enumerate(rows):
+    best = best_methods(results, figure)
+    for place, (index, name, one) in enumerate(rows):
         y = top + _ROW * (place + 0.5)
-        name = results.methods[index].name
         chart.text(left - 10, y + 4, name, "name", "end")
-        if one.value is None:
-            continue
-        chart.line(
-            (scale(_or(one.low, one.value)), y),
-            (scale(_or(one.high, one.value)), y),
-            f"whisker {stroke(index)}",
-        )
-        chart.mark((scale(one.value), y), mark_of(index), f"mark {fill(index)}", f"{name}: {interval(one)}")
-        chart.text(left + 226, y + 4, f"{one.value:.3f}", "value best" if one is best else "value")
+        if one.value is not None:
+            _whisker(chart, (scale(_or(one.low, one.value)), y), (scale(_or(one.high, one.value)), y), index)
+            told = f"{name}: {interval(one)}"
+            chart.mark((scale(one.value), y), mark_of(index), f"mark {fill(index)}", told)
+            chart.text(right + 10, y + 4, f"{one.value:.3f}", "value best" if name in best else "value")
     return chart.svg()
+
+
+def _whisker(chart: Chart, start: Point, end: Point, index: int) -> None:
+    chart.line(start, end, f"whisker {stroke(index)}")
+
+
+def _label_width(results: Results) -> float:
+    """Room for the names of methods at the left of a chart, pixels."""
+    return min(150.0, 16 + 6.9 * max(len(method.name) for method in results.methods))
 
 
 def _band(chart: Chart, experts: Sequence[Figure], scale: Scale, top: float, bottom: float) -> None:
@@ -109,10 +113,12 @@ def _band(chart: Chart, experts: Sequence[Figure], scale: Scale, top: float, bot
 
 def by_image(results: Results, figure: str = "mIoU") -> str:
     """A dot an image for every method; the vertical stroke is the median."""
-    left = 14 + 7.2 * max(len(method.name) for method in results.methods)
-    row = 46.0
+    left, row = _label_width(results), 46.0
     chart = Chart(1040, 58 + row * len(results.methods), f"{figure} image by image")
-    scale = Scale(0, 1, left, 1020)
+    lowest = min(
+        (one[figure] for m in results.methods for one in m.by_image.values() if figure in one), default=0
+    )
+    scale = Scale(math.floor(lowest * 10) / 10, 1, left, 1020)
     top, bottom = 10.0, 10 + row * len(results.methods)
     x_axis(chart, scale, top, bottom, f"{figure} of an image, averaged over the experts", scale.ticks(10))
     for index, method in enumerate(results.methods):
@@ -149,7 +155,7 @@ def by_crossings(results: Results, figure: str) -> str:
     """A figure of sperm whose tails cross none, one, two, … others."""
     labels = [one.label for one in results.methods[0].by_crossings]
     counts = [one.sperm for one in results.methods[0].by_crossings]
-    chart = Chart(350, 292, f"{figure} by number of crossings")
+    chart = Chart(338, 292, f"{figure} by number of crossings")
     chart.text(0, 12, figure, "panel")
     shown = [
         one.figures[figure]
@@ -159,12 +165,12 @@ def by_crossings(results: Results, figure: str) -> str:
     ]
     low, high = padded((v for one in shown for v in (one.low, one.high, one.value) if v is not None), 0.05)
     y = Scale(max(0.0, low), high if figure in LOWER_IS_BETTER else min(1.0, high), 232, 34)
-    x = Scale(-0.5, max(0.5, len(labels) - 0.5), 40, 345)
-    y_axis(chart, y, 40, 345)
+    x = Scale(-0.5, max(0.5, len(labels) - 0.5), 40, 333)
+    y_axis(chart, y, 40, 333)
     for place, (label, count) in enumerate(zip(labels, counts, strict=True)):
         chart.text(x(place), 250, label, anchor="middle")
-        chart.text(x(place), 264, f"n = {count}", "tick faint", "middle")
-    chart.text((40 + 345) / 2, 284, "crossings of the tail", "label", "middle")
+        chart.text(x(place), 264, f"n = {count:.0f}", "tick faint", "middle")
+    chart.text((40 + 333) / 2, 284, "crossings of the tail", "label", "middle")
     apart = min(9.0, 44 / len(results.methods))
     for index, method in enumerate(results.methods):
         shift = (index - (len(results.methods) - 1) / 2) * apart
@@ -300,25 +306,30 @@ def interval(figure: Figure, digits: int = 3) -> str:
     return f"{figure.value:.{digits}f} [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
 
 
-def _best(figures: Sequence[Figure], name: str) -> Figure | None:
-    known = [one for one in figures if one.value is not None]
+def best_methods(results: Results, figure: str) -> set[str]:
+    """The methods with the best value of a figure, to three places; none where there are not several."""
+    known = {
+        method.name: round(value, 3)
+        for method in results.methods
+        if figure in method.figures and (value := method.figures[figure].value) is not None
+    }
     if len(known) < 2:
-        return None
-    return (min if name in LOWER_IS_BETTER else max)(known, key=lambda one: _or(one.value, 0.0))
+        return set()
+    best = (min if figure in LOWER_IS_BETTER else max)(known.values())
+    return {name for name, value in known.items() if value == best}
 
 
-def best_method(results: Results, figure: str) -> MethodEntry | None:
-    """The method with the best value of a figure; None where there are not several."""
-    known = [method for method in results.methods if figure in method.figures]
-    best = _best([method.figures[figure] for method in known], figure)
-    return next((method for method in known if method.figures[figure] is best), None)
+def leader(results: Results, figure: str) -> MethodEntry:
+    """The method with the best value of a figure, the first where there is none."""
+    sign = -1 if figure in LOWER_IS_BETTER else 1
+    return max(results.methods, key=lambda one: sign * _or(value_of(one, figure), -math.inf))
+
+
+def value_of(method: MethodEntry, figure: str) -> float | None:
+    """A figure of a method, None where it is not defined."""
+    found = method.figures.get(figure)
+    return None if found is None else found.value
 
 
 def _or(value: float | None, other: float | None) -> float:
     return value if value is not None else other if other is not None else 0.0
-
-
-def _escaped(text: str) -> str:
-    from html import escape  # noqa: PLC0415
-
-    return escape(text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from cascade.benchmark.report.plots import best_method, interval
-from cascade.benchmark.report.words import COUNTS, GROUPS, MEASURES
+from cascade.benchmark.report.plots import best_methods, interval
+from cascade.benchmark.report.words import MEASURES
 from cascade.benchmark.results import Figure, Measurement, Results
 from cascade.benchmark.tables import table
 from cascade.exports.atomic import whole_text
@@ -24,7 +24,7 @@ _MORE = (
 
 
 def write_csv(path: Path, results: Results) -> None:
-    """A row a method and figure: `method, figure, value, low, high`; experts against the others as `expert NAME`.
+    """A row a method and figure: `method, figure, value, low, high`; experts as `expert NAME`.
 
     Raises:
         OutputError: the file cannot be written.
@@ -68,7 +68,8 @@ def basis(results: Results) -> str:
     names = ", ".join(expert.name for expert in experts)
     return (
         f"{images} image{'s' * (images != 1)}, {sperm:.0f} sperm; figures averaged over "
-        f"{len(experts)} expert{'s' * (len(experts) != 1)} ({names}); in brackets 95 % intervals by a bootstrap "
+        f"{len(experts)} expert{'s' * (len(experts) != 1)} ({names}); in brackets 95 % intervals by a "
+        f"bootstrap "
         f"over images ({results.resamples} resamples); seconds are medians an image, on {results.device}.\n"
     )
 
@@ -81,7 +82,7 @@ def _figures(results: Results, columns: tuple[str, ...]) -> str:
         cells = []
         for name in shown:
             text = interval(method.figures[name])
-            cells.append(f"**{text}**" if best_method(results, name) is method else text)
+            cells.append(f"**{text}**" if method.name in best_methods(results, name) else text)
         seconds = "–" if method.seconds is None else f"{method.seconds.median:.2f}"
         rows.append([method.name, *cells, *([seconds] if timed else [])])
     for rater in results.agreement.experts:
@@ -138,8 +139,3 @@ def _raters(results: Results) -> list[tuple[str, dict[str, Figure]]]:
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
-
-
-def whole(figure: str) -> bool:
-    """Whether a figure is a count."""
-    return figure in COUNTS or figure in GROUPS["Counts"]

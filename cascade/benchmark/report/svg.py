@@ -1,4 +1,4 @@
-"""Small charts as SVG text: scales with round ticks, and a canvas. Colours and fonts come from the page's CSS."""
+"""Small charts as SVG text: scales with round ticks, and a canvas; colours come from the page's CSS."""
 
 from __future__ import annotations
 
@@ -11,6 +11,26 @@ Point = tuple[float, float]
 
 MARKS = ("circle", "square", "diamond", "triangle", "down", "cross")
 """Shapes that tell methods apart where colours do not."""
+_CORNERS: dict[str, tuple[Point, ...]] = {
+    "square": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+    "diamond": ((0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)),
+    "triangle": ((0, -1.2), (1.2, 0.9), (-1.2, 0.9)),
+    "down": ((0, 1.2), (1.2, -0.9), (-1.2, -0.9)),
+    "cross": (
+        (-0.4, -1.2),
+        (0.4, -1.2),
+        (0.4, -0.4),
+        (1.2, -0.4),
+        (1.2, 0.4),
+        (0.4, 0.4),
+        (0.4, 1.2),
+        (-0.4, 1.2),
+        (-0.4, 0.4),
+        (-1.2, 0.4),
+        (-1.2, -0.4),
+        (-0.4, -0.4),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -148,23 +168,13 @@ def y_axis(chart: Chart, scale: Scale, left: float, right: float, label: str = "
 
 
 def _shape(at: Point, shape: str, r: float) -> str:
+    """Path data of a mark: corners around its centre, for a radius of 1."""
     x, y = at
-    if shape == "square":
-        return f"M{_n(x - r * 0.88)} {_n(y - r * 0.88)}h{_n(r * 1.76)}v{_n(r * 1.76)}h{_n(-r * 1.76)}z"
-    if shape == "diamond":
-        return f"M{_n(x)} {_n(y - r * 1.25)}l{_n(r * 1.25)} {_n(r * 1.25)} {_n(-r * 1.25)} {_n(r * 1.25)} {_n(-r * 1.25)} {_n(-r * 1.25)}z"
-    if shape == "triangle":
-        return f"M{_n(x)} {_n(y - r * 1.2)}l{_n(r * 1.2)} {_n(r * 2.1)}h{_n(-r * 2.4)}z"
-    if shape == "down":
-        return f"M{_n(x)} {_n(y + r * 1.2)}l{_n(r * 1.2)} {_n(-r * 2.1)}h{_n(-r * 2.4)}z"
-    if shape == "cross":
-        s = r * 0.42
-        return (
-            f"M{_n(x - s)} {_n(y - r * 1.15)}h{_n(2 * s)}v{_n(r * 1.15 - s)}h{_n(r * 1.15 - s)}v{_n(2 * s)}"
-            f"h{_n(s - r * 1.15)}v{_n(r * 1.15 - s)}h{_n(-2 * s)}v{_n(s - r * 1.15)}h{_n(s - r * 1.15)}v{_n(-2 * s)}"
-            f"h{_n(r * 1.15 - s)}z"
-        )
-    return f"M{_n(x - r)} {_n(y)}a{_n(r)} {_n(r)} 0 1 0 {_n(2 * r)} 0a{_n(r)} {_n(r)} 0 1 0 {_n(-2 * r)} 0z"
+    if shape == "circle":
+        arc = f"a{_n(r)} {_n(r)} 0 1 0"
+        return f"M{_n(x - r)} {_n(y)}{arc} {_n(2 * r)} 0{arc} {_n(-2 * r)} 0z"
+    corners = [f"{_n(x + r * dx)} {_n(y + r * dy)}" for dx, dy in _CORNERS[shape]]
+    return f"M{'L'.join(corners)}z"
 
 
 def _round_step(rough: float) -> float:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from cascade.benchmark.report.plots import best_method
+from cascade.benchmark.report.plots import best_methods
 from cascade.benchmark.report.summary import agreement_text
 from cascade.benchmark.report.words import COUNTS, LOWER_IS_BETTER, MEANINGS, MEASURES, grouped
 from cascade.benchmark.results import Figure, PixelAgreementEntry, Results, SpermAgreementEntry
 
-_KINDS = {"sperm": "Whole sperm", "head": "Heads", "flagellum": "Flagella", "parts": "All five parts"}
+_KINDS = {
+    "sperm": "Whole sperm",
+    "head": "Heads",
+    "flagellum": "Flagella",
+    "parts": "Heads and flagella told apart",
+}
 
 
 def figures(results: Results) -> str:
@@ -25,18 +30,18 @@ def figures(results: Results) -> str:
     for group, names in grouped(results.headings).items():
         rows.append(f'<tr class="group"><th colspan="{columns}">{group}</th></tr>')
         rows += [_row(results, name) for name in names]
-    return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return _table(head, rows)
 
 
 def _row(results: Results, name: str) -> str:
-    best = None if name in COUNTS else best_method(results, name)
+    best = set() if name in COUNTS else best_methods(results, name)
     meaning = escape(MEANINGS.get(name, ""))
     title = f' title="{meaning}"' if meaning else ""
     arrow = " ↓" if name in LOWER_IS_BETTER else ""
     cells = [f"<th{title}>{escape(name)}{arrow}</th>"]
     for method in results.methods:
         one = method.figures.get(name)
-        mark = ' class="best"' if method is best else ""
+        mark = ' class="best"' if method.name in best else ""
         cells.append(f"<td{mark}>{_cell(one, name)}</td>")
     if results.agreement.experts:
         cells.append(f'<td class="experts">{_experts(results, name)}</td>')
@@ -44,8 +49,8 @@ def _row(results: Results, name: str) -> str:
 
 
 def _cell(one: Figure | None, name: str) -> str:
-    if one is None or one.value is None:
-        return "–"
+    if one is None or one.value is None or (one.value == one.high == 0 and name.endswith(" IoU")):
+        return "–"  # parts that a method does not tell apart
     if name in COUNTS:
         return f"<b>{one.value:.0f}</b>"
     shown = f"<b>{one.value:.3f}</b>"
@@ -91,7 +96,7 @@ def tests(results: Results, figure: str) -> str:
             cells.append(f"<td{sure}><b>{signed(value)}</b>{small}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return _table(head, rows)
 
 
 def tested(results: Results) -> list[str]:
@@ -109,7 +114,7 @@ def pairs(results: Results, names: Sequence[str]) -> str:
         for pair in results.agreement.pairs
     ]
     head = "".join(f"<th>{escape(name)}</th>" for name in shown)
-    return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return _table(head, rows)
 
 
 def consensus(results: Results, names: Sequence[str]) -> str:
@@ -123,12 +128,7 @@ def consensus(results: Results, names: Sequence[str]) -> str:
             )
             rows.append(f"<tr><th>{escape(method.name)} against the {kinds.get(kind, kind)}</th>{cells}</tr>")
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(rows)
-    return (
-        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        if rows
-        else ""
-    )
+    return _table(head, rows) if rows else ""
 
 
 def shares(results: Results) -> str:
@@ -144,8 +144,7 @@ def shares(results: Results) -> str:
     if results.agreement.sperm is not None:
         rows.append('<tr class="group"><th colspan="6">Sperm by sperm, IoU of at least 0.5</th></tr>')
         rows.append(_share("experts", results.agreement.sperm, None))
-    head = "<th></th><th></th><th>all</th><th>some</th><th>one alone</th><th>Fleiss’ κ</th>"
-    return f'<div class="scroll"><table class="shares"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return _table("<th></th><th>all</th><th>some</th><th>one alone</th><th>Fleiss’ κ</th>", rows)
 
 
 def _share(name: str, one: PixelAgreementEntry | SpermAgreementEntry, kappa: Figure | None) -> str:
@@ -176,7 +175,7 @@ def measurements(results: Results) -> str:
         rows.append(f"<tr><th>{name}, {unit}</th>{''.join(cells)}</tr>")
     head = "".join(f"<th>{escape(method.name)}</th>" for method in results.methods)
     head += '<th class="experts">experts</th>' if results.agreement.pairs else ""
-    return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return _table(head, rows)
 
 
 def _agreement(text: str) -> str:
@@ -185,6 +184,13 @@ def _agreement(text: str) -> str:
     bias, _, rest = text.partition(" [")
     limits, _, icc = rest.partition("], ")
     return f"<b>{bias}</b><small>{limits.replace(', ', ' to ')}</small><small>ICC {icc}</small>"
+
+
+def _table(head: str, rows: Sequence[str]) -> str:
+    """A table that scrolls where it is too wide; the first column has no heading."""
+    body = "".join(rows)
+    inside = f"<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="scroll"><table>{inside}</table></div>'
 
 
 def signed(value: float) -> str:

@@ -28,7 +28,7 @@ COUNTS = GROUPS["Counts"]
 LOWER_IS_BETTER = frozenset({"length error"})
 
 MEANINGS: dict[str, str] = {
-    "mIoU": "Mean over the experts' sperm of the IoU with the predicted sperm paired with it, 0 where none is.",
+    "mIoU": "Mean over the experts' sperm of the IoU with the paired prediction, 0 where none is.",
     "mDice": "The same with Dice, 2·IoU / (1 + IoU).",
     "F1": "Of detection: a predicted sperm counts as right where its IoU is at least 0.5.",
     "recall50": "Share of the experts' sperm found with an IoU of at least 0.5.",
