@@ -51,15 +51,9 @@ def read_label_tiff(path: Path, rename: Mapping[str, str] | None = None) -> Anno
             _check_size(path, int(np.prod(shape)))
             labels = series.asarray().reshape(-1, *shape[-2:])
             names = (file.imagej_metadata or {}).get("Labels", [])
-    except (
-        tifffile.TiffFileError,
-        OSError,
-        ValueError,
-        IndexError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-    ) as error:
+    except AnnotationError:
+        raise
+    except Exception as error:  # damaged files make tifffile and its decoders raise nearly anything
         raise AnnotationError(f"{path}: cannot be read as a TIFF ({error}); write it again") from error
     names = [str(name) for name in ([names] if isinstance(names, str) else names)]
     if names and len(names) != len(labels):
@@ -94,10 +88,10 @@ def read_instance_pngs(paths: Sequence[Path], rename: Mapping[str, str] | None =
     for path in paths:
         labels = _png(path)
         shape = _same_shape(shape, labels, str(path))
-        if len(np.unique(labels[labels != 0])) > 1:
+        if (several := len(np.unique(labels[labels != 0]))) > 1:
             raise AnnotationError(
-                f"{path}: expected a mask of one sperm, found {len(np.unique(labels)) - 1} labels; put label "
-                "pictures of whole images into one folder"
+                f"{path}: expected a mask of one sperm, found {several} labels; put label pictures of whole "
+                "images into one folder"
             )
         sperm, part = path.stem, WHOLE
         if named := _INSTANCE.fullmatch(path.stem):
