@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ def figures_by_crossings(
             }
             for expert, known in score.scores.items()
         }
-        part = MethodScore(score.method, score.images, scores)
+        part = replace(score, scores=scores)
         sperm = float(np.mean([sum(one.true for one in known.values()) for known in scores.values()]))
         if sperm:
             label = f"{number}+" if number == _LAST else str(number)

@@ -27,11 +27,14 @@ class MethodScore:
         method: its name.
         images: file names, in order.
         scores: expert → image → score; an expert may lack images.
+        fine: the parts that parsing figures look at: those that the prediction and the truth both separate.
+            Of parts that are not among them (`head` and `flagellum` apart) IoU says nothing.
     """
 
     method: str
     images: tuple[str, ...]
     scores: Mapping[str, Mapping[str, ImageScore]]
+    fine: tuple[str, ...] = ()
 
     @property
     def experts(self) -> tuple[str, ...]:
@@ -58,7 +61,7 @@ class MethodScore:
             for expert, known in self.scores.items()
         }
         _need_sperm(scores)
-        return MethodScore(self.method, chosen, scores)
+        return replace(self, images=chosen, scores=scores)
 
     def evaluate(
         self, weights: FloatArray | None = None, only: Collection[str] | None = None
@@ -119,7 +122,7 @@ def score_method(
         if watch is not None:
             watch(done, len(images))
     _need_sperm(scores)
-    return MethodScore(method, tuple(images), scores)
+    return MethodScore(method, tuple(images), scores, fine)
 
 
 def _parts(sources: Sequence[Annotations], images: Sequence[str]) -> set[str]:
