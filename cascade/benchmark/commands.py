@@ -13,6 +13,7 @@ from cascade.benchmark.options import (
     Config,
     Data,
     Device,
+    Experts,
     Images,
     Limit,
     Listed,
@@ -37,10 +38,7 @@ def benchmark(
     images: Images,
     out: Out,
     methods: Methods = ["cs3"],  # noqa: B006  typer copies it
-    experts: Annotated[
-        list[str] | None,
-        typer.Option("--experts", metavar="NAMES", help="Only these of the experts in DATA."),
-    ] = None,
+    experts: Experts = None,
     until: Until = None,
     after: After = None,
     listed: Listed = None,

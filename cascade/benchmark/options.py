@@ -20,6 +20,10 @@ Data = Annotated[
 Images = Annotated[
     Path, typer.Option("--images", metavar="DIR", help="Folder of the images that DATA lists.")
 ]
+Experts = Annotated[
+    list[str] | None,
+    typer.Option("--experts", metavar="NAMES", help="Only these of the experts in DATA, by file name."),
+]
 Methods = Annotated[
     list[str],
     typer.Option(

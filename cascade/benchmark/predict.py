@@ -54,8 +54,9 @@ def predict_all(
     out: Path,
     device: str,
     watch: Watch,
+    folder: Path | None = None,
 ) -> list[Predicted]:
-    """Let every participant predict every image, and write `predictions/NAME.coco.json`.
+    """Let every participant predict every image, and write a COCO file of each.
 
     Args:
         participants: who takes part.
@@ -63,6 +64,7 @@ def predict_all(
         out: folder for the results.
         device: what computes, in words: seconds of another device are not taken over.
         watch: is told how it goes.
+        folder: of the COCO files `NAME.coco.json`; None: `predictions` in `out`.
 
     Raises:
         ImageError: an image cannot be read.
@@ -73,7 +75,7 @@ def predict_all(
     working = sum(one.method is not None for one in participants)
     done, everything = 0, []
     for participant in participants:
-        file = out / "predictions" / f"{participant.file_name}.coco.json"
+        file = (folder or out / "predictions") / f"{participant.file_name}.coco.json"
         found: dict[str, Prediction] = {}
         if participant.method is None:
             _copy(participant, file)

@@ -82,7 +82,7 @@ def annotate(found: Sequence[FoundSperm], shape: tuple[int, int]) -> list[dict[s
                 f"expected a list of FoundSperm, found a {type(sperm).__name__} in it; "
                 "see cascade.comparators.protocol"
             )
-        annotations += coco.annotate_sperm(sperm_id, sperm.parts, sperm.score, shape)
+        annotations += coco.annotate_sperm(sperm_id, sperm.parts, float(sperm.score), shape)
     return annotations
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from cascade.errors import OutputError
 from cascade.exports.atomic import whole_text
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 RESULTS = "results.json"
 
 
@@ -24,11 +24,13 @@ Number = Annotated[float | None, BeforeValidator(_defined)]
 """A finite number; null where a figure is not defined, such as the spread of a single value."""
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
+    """Base of all entries: unknown keys are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Figure(_Entry):
+class Figure(Entry):
     """A figure with its 95 % interval, by a bootstrap over images."""
 
     value: Number
@@ -36,7 +38,11 @@ class Figure(_Entry):
     high: Number
 
 
-class ExpertEntry(_Entry):
+UNDEFINED = Figure(value=None, low=None, high=None)
+"""What a figure is where there is nothing to measure."""
+
+
+class ExpertEntry(Entry):
     """One expert."""
 
     name: str
@@ -48,7 +54,7 @@ class ExpertEntry(_Entry):
     """Whether tails are drawn through crossings: crossings are counted on such experts alone."""
 
 
-class ImageEntry(_Entry):
+class ImageEntry(Entry):
     """One image."""
 
     file_name: str
@@ -58,7 +64,7 @@ class ImageEntry(_Entry):
     """Outlined by an expert, on average."""
 
 
-class Crossings(_Entry):
+class Crossings(Entry):
     """Figures over the sperm whose tails cross so many others."""
 
     label: str
@@ -67,14 +73,14 @@ class Crossings(_Entry):
     figures: dict[str, Figure]
 
 
-class Curve(_Entry):
+class Curve(Entry):
     """Precision over recall at IoU 0.5, averaged over the experts."""
 
     recall: list[float]
     precision: list[float]
 
 
-class Measurement(_Entry):
+class Measurement(Entry):
     """One measure of paired sperm, first against second: Bland and Altman's figures."""
 
     n: int
@@ -91,7 +97,7 @@ class Measurement(_Entry):
     """Intraclass correlation of absolute agreement."""
 
 
-class PixelAgreementEntry(_Entry):
+class PixelAgreementEntry(Entry):
     """Raters pixel by pixel."""
 
     kappa: Figure
@@ -104,7 +110,7 @@ class PixelAgreementEntry(_Entry):
     """… by one alone."""
 
 
-class SpermAgreementEntry(_Entry):
+class SpermAgreementEntry(Entry):
     """Raters sperm by sperm (IoU of at least 0.5)."""
 
     raters: list[str]
@@ -114,7 +120,7 @@ class SpermAgreementEntry(_Entry):
     none: Figure
 
 
-class Seconds(_Entry):
+class Seconds(Entry):
     """What a method took an image, without reading the file."""
 
     median: float
@@ -122,7 +128,7 @@ class Seconds(_Entry):
     by_image: dict[str, float]
 
 
-class MethodEntry(_Entry):
+class MethodEntry(Entry):
     """One method."""
 
     name: str
@@ -151,14 +157,14 @@ class MethodEntry(_Entry):
     """Of the experts and the method as one more."""
 
 
-class RaterEntry(_Entry):
+class RaterEntry(Entry):
     """One expert scored against the others, as if a method."""
 
     name: str
     figures: dict[str, Figure]
 
 
-class PairEntry(_Entry):
+class PairEntry(Entry):
     """One expert (first, as if a method) against another."""
 
     first: str
@@ -167,7 +173,7 @@ class PairEntry(_Entry):
     measurements: dict[str, Measurement]
 
 
-class Agreement(_Entry):
+class Agreement(Entry):
     """How far the experts agree; empty lists and dicts where there is one alone."""
 
     experts: list[RaterEntry]
@@ -176,7 +182,7 @@ class Agreement(_Entry):
     sperm: SpermAgreementEntry | None
 
 
-class PairedTest(_Entry):
+class PairedTest(Entry):
     """Two methods on the same images."""
 
     figure: str
@@ -190,7 +196,7 @@ class PairedTest(_Entry):
     """Corrected for the number of pairs of methods (Holm)."""
 
 
-class Selected(_Entry):
+class Selected(Entry):
     """Which images of the data were looked at."""
 
     listed: str | None
@@ -200,7 +206,7 @@ class Selected(_Entry):
     limit: int | None
 
 
-class Results(_Entry):
+class Results(Entry):
     """Everything about one benchmark."""
 
     format: Literal[1] = FORMAT
@@ -221,8 +227,9 @@ class Results(_Entry):
 
     @property
     def headings(self) -> list[str]:
-        """Names of all figures, in the order of `cs3 score`."""
-        return list(self.methods[0].figures)
+        """Names of all figures that any method has, in the order of `cs3 score`."""
+        longest = max((method.figures for method in self.methods), key=len)
+        return list(longest | {name: None for method in self.methods for name in method.figures})
 
 
 def write_results(out: Path, results: Results) -> None:

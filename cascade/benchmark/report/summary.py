@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cascade.benchmark.report.plots import best_methods, interval
 from cascade.benchmark.report.words import MEASURES
-from cascade.benchmark.results import Figure, Measurement, Results
+from cascade.benchmark.results import UNDEFINED, Figure, Measurement, Results
 from cascade.benchmark.tables import table
 from cascade.exports.atomic import whole_text
 
@@ -81,13 +81,17 @@ def _figures(results: Results, columns: tuple[str, ...]) -> str:
     for method in results.methods:
         cells = []
         for name in shown:
-            text = interval(method.figures[name])
+            text = interval(method.figures.get(name, UNDEFINED))
             cells.append(f"**{text}**" if method.name in best_methods(results, name) else text)
         seconds = "–" if method.seconds is None else f"{method.seconds.median:.2f}"
         rows.append([method.name, *cells, *([seconds] if timed else [])])
     for rater in results.agreement.experts:
         rows.append(
-            [f"expert {rater.name}", *(interval(rater.figures[name]) for name in shown), *(["–"] * timed)]
+            [
+                f"expert {rater.name}",
+                *(interval(rater.figures.get(name, UNDEFINED)) for name in shown),
+                *(["–"] * timed),
+            ]
         )
     return table(["method", *shown, *(["s"] * timed)], rows)
 

@@ -160,7 +160,7 @@ def _share(name: str, one: PixelAgreementEntry | SpermAgreementEntry, kappa: Fig
 
 
 def measurements(results: Results) -> str:
-    """Bias, limits of agreement and ICC of every measure: methods against experts, experts against each other."""
+    """Bias, limits of agreement and ICC of every measure, of methods and of experts against each other."""
     rows = []
     for measure, (name, unit) in MEASURES.items():
         cells = []
