@@ -16,9 +16,9 @@ class Colours:
         fail_on: raise this when asked for the n-th time.
     """
 
-    def __init__(self, name="colours", shift=0, fail_on=None, error=ValueError("no luck")):
+    def __init__(self, name="colours", shift=0, fail_on=None, error=None):
         self.name, self.identity = name, f"{name} {shift}"
-        self.shift, self.fail_on, self.error, self.asked = shift, fail_on, error, 0
+        self.shift, self.fail_on, self.error, self.asked = shift, fail_on, error or ValueError("no luck"), 0
 
     def predict(self, image):
         self.asked += 1
