@@ -12,12 +12,13 @@ from typing import Any
 
 from cascade.benchmark.ablations import ABLATIONS, GROUP, WHOLE, ablation
 from cascade.comparators.protocol import Method
-from cascade.comparators.registry import METHODS, load_method
+from cascade.comparators.registry import METHODS, TRAINABLE, load_method
 from cascade.config import CS3Config
 from cascade.errors import ConfigError
 from cascade.sam.protocol import PromptableModel
 
 _OWN = re.compile(r"(?P<file>.+\.py):(?P<attribute>\w+)")
+_WEIGHTED = re.compile(r"((?P<name>[^=@]+)=)?(?P<method>\w+)@(?P<weights>.+)")
 _NAME = re.compile(r"[\w.:+-]+")
 
 
@@ -49,9 +50,9 @@ def participants(
     """Load every method that takes part, before any work is done.
 
     Args:
-        words: each one of `METHODS`, one of `ABLATIONS`, `cs3:stages` for all of these, `FILE.py:NAME` for
-            what the callable NAME of one's own file gives, or `NAME=FILE.json` for predictions made
-            elsewhere.
+        words: each one of `METHODS`, one of `ABLATIONS`, `cs3:stages` for all of these, `METHOD@WEIGHTS` for a
+            method with weights of one's own, `FILE.py:NAME` for what the callable NAME of one's own file
+            gives, or `NAME=FILE.json` for predictions made elsewhere. `NAME=METHOD@WEIGHTS` gives it a name.
         device: "auto", "cpu", "cuda" or "cuda:N".
         model: promptable model of cs3 and its ablations, con2dis and sam.
         config: of the cascade; None: the default.
@@ -77,6 +78,9 @@ def participants(
         if word in METHODS:
             method = load_method(word, device, model=model, config=settings)
             return Participant(word, method, about=METHODS[word])
+        weighted = _WEIGHTED.fullmatch(word)
+        if weighted is not None:
+            return _weighted(weighted["name"], weighted["method"], Path(weighted["weights"]), device)
         return _given(word)
 
     found = [load(name) for name in names]
@@ -91,6 +95,16 @@ def participants(
     return found
 
 
+def _weighted(name: str | None, method: str, weights: Path, device: str) -> Participant:
+    if method not in TRAINABLE or not weights.is_file() or (name and not _NAME.fullmatch(name)):
+        raise ConfigError(
+            f"{method}@{weights}: expected one of {', '.join(TRAINABLE)} with a file of its weights, and a plain "
+            "name before = if any; correct it"
+        )
+    loaded = load_method(method, device, weights=weights)
+    return Participant(name or method, loaded, about=f"{METHODS[method]}; weights {weights.name}")
+
+
 def _given(word: str) -> Participant:
     name, equals, path = word.partition("=")
     if equals:
@@ -103,8 +117,9 @@ def _given(word: str) -> Participant:
     own = _OWN.fullmatch(word)
     if own is None:
         raise ConfigError(
-            f"there is no method {word!r}: expected any of {', '.join((*METHODS, *ABLATIONS, GROUP))}, "
-            "FILE.py:NAME for one of your own, or NAME=FILE.json for predictions made elsewhere"
+            f"there is no method {word!r}: expected any of {', '.join(dict.fromkeys((*METHODS, *ABLATIONS, GROUP)))}, "
+            "METHOD@WEIGHTS for your own weights, FILE.py:NAME for a method of your own, or NAME=FILE.json for "
+            "predictions made elsewhere"
         )
     method = _own(Path(own["file"]), own["attribute"])
     return Participant(method.name, method, about=f"of {Path(own['file']).name}")
