@@ -167,7 +167,7 @@ class AnnotatedImage:
             entries = [
                 Piece(name, coco.runs(region, shape), sperm.score, f"{where}: sperm {number}")
                 for name, region in sperm.parts.items()
-                if region.full(shape).any()
+                if coco.clipped(region, shape).area
             ]
             if entries:
                 pieces[number] = entries
@@ -347,7 +347,7 @@ def _decode(piece: Piece, shape: tuple[int, int]) -> Region:
 
 
 def _decode_rle(segmentation: Any, shape: tuple[int, int]) -> Region:
-    if set(segmentation) < {"size", "counts"}:
+    if not {"size", "counts"} <= set(segmentation):
         raise ValueError(f"expected the keys 'size' and 'counts', found {sorted(segmentation)}")
     if segmentation["size"] != list(shape):
         raise ValueError(

@@ -130,6 +130,18 @@ def check_prediction(predicted: Annotations, experts: Sequence[Dataset], source:
                 )
 
 
+def check_masks(experts: Sequence[Dataset], images: Iterable[str]) -> None:
+    """Decode every mask once: what is damaged is better known before hours of work than after them.
+
+    Raises:
+        AnnotationError: a mask is damaged, or of another size than its image.
+    """
+    for name in images:
+        for expert in experts:
+            if name in expert.images:
+                expert.images[name].sperm()
+
+
 # -- which form a path has
 
 Rename = Mapping[str, str] | None

@@ -100,7 +100,7 @@ def _read(path: Path, rename: Mapping[str, str]) -> tuple[str, tuple[int, int], 
         group = entry.get("group_id")
         if group is not None:
             typed(group, (int, str), f"{where}: 'group_id'")
-        kind = entry.get("shape_type") or "polygon"
+        kind = typed(entry.get("shape_type") or "polygon", str, f"{where}: 'shape_type'")
         segmentation = _segmentation(kind, entry, shape, f"{where} ({label})")
         shapes.append(_Shape(rename.get(label, label), group, segmentation, where))
     return name, shape, shapes

@@ -118,9 +118,10 @@ def _numbered(image: AnnotatedImage, number: int) -> tuple[dict[str, Any], list[
 
 def encode(category: int, region: Region, shape: tuple[int, int]) -> dict[str, Any]:
     """Category, segmentation, area and box (`x, y, width, height`) of what lies in the image; else {}."""
-    inside = Region.from_full(region.full(shape))
-    if not inside.mask.size:
+    inside = clipped(region, shape)
+    if not inside.area:
         return {}
+    inside = Region.from_full(inside.mask, inside.x0, inside.y0)
     x0, y0, x1, y1 = inside.box
     return {
         "category_id": category,
@@ -134,7 +135,7 @@ def encode(category: int, region: Region, shape: tuple[int, int]) -> dict[str, A
 def runs(region: Region, shape: tuple[int, int]) -> dict[str, Any]:
     """A region as the compressed RLE of a mask of the whole image; what lies outside is cut off."""
     # Runs go down the columns of the whole image; of the crop alone they are found a hundred times faster.
-    inside = Region.from_full(region.full(shape)) if _reaches_out(region, shape) else region
+    inside = clipped(region, shape)
     columns = np.pad(inside.mask.T.astype(np.int8), ((0, 0), (1, 1)))
     x, y = np.nonzero(np.diff(columns, axis=1))
     edges = (x + inside.x0) * shape[0] + y + inside.y0  # starts and ends in turn
@@ -147,6 +148,10 @@ def runs(region: Region, shape: tuple[int, int]) -> dict[str, Any]:
     return {"size": list(shape), "counts": encoded["counts"].decode("ascii")}
 
 
-def _reaches_out(region: Region, shape: tuple[int, int]) -> bool:
+def clipped(region: Region, shape: tuple[int, int]) -> Region:
+    """What of a region lies in an image of `(height, width)`."""
     x0, y0, x1, y1 = region.box
-    return x0 < 0 or y0 < 0 or x1 > shape[1] or y1 > shape[0]
+    left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, shape[1]), min(y1, shape[0])
+    if (left, top, right, bottom) == (x0, y0, x1, y1):
+        return region
+    return Region(region.mask[top - y0 : max(bottom, top) - y0, left - x0 : max(right, left) - x0], left, top)

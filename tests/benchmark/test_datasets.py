@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cascade.benchmark.annotations import AnnotatedSperm, read_annotations, write_annotations
-from cascade.benchmark.datasets import check_prediction, common_images, open_datasets
+from cascade.benchmark.datasets import check_masks, check_prediction, common_images, open_datasets
 from cascade.errors import AnnotationError
 
 CATEGORIES = ("head", "tail")
@@ -198,6 +198,19 @@ def test_experts_without_a_common_image_are_refused(tmp_path: Path) -> None:
     paths = [coco(tmp_path / f"{n}.json", {f"{n}.png": [sperm(0, 0)]}) for n in "ab"]
     with pytest.raises(AnnotationError, match=r"a\.json, .*b\.json annotated, found none"):
         common_images(open_datasets(paths))
+
+
+def test_damaged_masks_are_found_beforehand(tmp_path: Path) -> None:
+    path = plain(tmp_path / "a.json", ["sperm"])
+    content = json.loads(path.read_text())
+    content["annotations"][0]["segmentation"] = {"size": [9, 9], "counts": [81]}
+    path.write_text(json.dumps(content))
+    experts = open_datasets([path])
+    check_masks(experts, ["another.png"])
+    with pytest.raises(
+        AnnotationError, match=r"a\.json: annotation 0: its mask cannot be decoded, expected the image"
+    ):
+        check_masks(experts, ["1.png"])
 
 
 def test_predictions_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from cascade.benchmark.datasets import open_datasets
@@ -136,6 +138,27 @@ def test_broken_files_are_refused_by_name(case: str, tmp_path: Path) -> None:
     shapes, more, message = BROKEN[case]
     with pytest.raises(AnnotationError, match=rf"a\.json.*{message}"):
         read_labelme([write(tmp_path / "a.json", shapes, **more)])
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 50) | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=6,
+)
+KEYS = ("label", "group_id", "points", "shape_type", "mask")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), values, max_size=5), st.sampled_from(KEYS), values)
+def test_any_shape_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, wild: Shape, key: str, value: Any
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    for one in (wild, box("head", 1, 0, 0, 9, 9) | {key: value}):
+        try:
+            read_labelme([write(path, [one])])["smear.jpg"].sperm()
+        except AnnotationError as error:
+            assert "any.json" in str(error)  # noqa: PT017  nothing else may come
 
 
 def test_a_mask_larger_than_the_image_is_refused(tmp_path: Path) -> None:
