@@ -175,7 +175,7 @@ class Assessment:
                 for one in figures_by_crossings(score, resamples=self.resamples)
             ],
             precision_recall=entries.Curve(recall=recall.tolist(), precision=precision.tolist()),
-            seconds=_seconds(predicted.seconds),
+            seconds=_seconds(predicted),
             failures=dict(predicted.failures),
             measurements={expert: _measurements(measures) for expert, measures in measured.items()},
             pixel_agreement={
@@ -247,11 +247,12 @@ def _measurements(measures: Mapping[str, MeasurementAgreement]) -> dict[str, ent
     return {name: entries.Measurement.model_validate(one.as_json()) for name, one in measures.items()}
 
 
-def _seconds(by_image: Mapping[str, float]) -> entries.Seconds | None:
-    if not by_image:
+def _seconds(predicted: Predicted) -> entries.Seconds | None:
+    if not predicted.seconds:
         return None
     return entries.Seconds(
-        median=statistics.median(by_image.values()),
-        slowest=max(by_image.values()),
-        by_image=dict(by_image),
+        median=statistics.median(predicted.seconds.values()),
+        slowest=max(predicted.seconds.values()),
+        processor=statistics.median(predicted.processor.values()),
+        by_image=dict(predicted.seconds),
     )

@@ -50,9 +50,9 @@ def participants(
     """Load every method that takes part, before any work is done.
 
     Args:
-        words: each one of `METHODS`, one of `ABLATIONS`, `cs3:stages` for all of these, `METHOD@WEIGHTS` for a
-            method with weights of one's own, `FILE.py:NAME` for what the callable NAME of one's own file
-            gives, or `NAME=FILE.json` for predictions made elsewhere. `NAME=METHOD@WEIGHTS` gives it a name.
+        words: each one of `METHODS`, one of `ABLATIONS`, `cs3:stages` for all of these, `METHOD@WEIGHTS`
+            for a method with weights of one's own, `FILE.py:NAME` for what the callable NAME of one's own
+            file gives, or `NAME=FILE.json` for predictions made elsewhere; `NAME=METHOD@WEIGHTS` names it.
         device: "auto", "cpu", "cuda" or "cuda:N".
         model: promptable model of cs3 and its ablations, con2dis and sam.
         config: of the cascade; None: the default.
@@ -98,8 +98,8 @@ def participants(
 def _weighted(name: str | None, method: str, weights: Path, device: str) -> Participant:
     if method not in TRAINABLE or not weights.is_file() or (name and not _NAME.fullmatch(name)):
         raise ConfigError(
-            f"{method}@{weights}: expected one of {', '.join(TRAINABLE)} with a file of its weights, and a plain "
-            "name before = if any; correct it"
+            f"{method}@{weights}: expected one of {', '.join(TRAINABLE)} with a file of its weights, and a "
+            "plain name before = if any; correct it"
         )
     loaded = load_method(method, device, weights=weights)
     return Participant(name or method, loaded, about=f"{METHODS[method]}; weights {weights.name}")
@@ -116,10 +116,10 @@ def _given(word: str) -> Participant:
         return Participant(name, file=Path(path), about=f"predictions of {Path(path).name}")
     own = _OWN.fullmatch(word)
     if own is None:
+        known = ", ".join(dict.fromkeys((*METHODS, *ABLATIONS, GROUP)))
         raise ConfigError(
-            f"there is no method {word!r}: expected any of {', '.join(dict.fromkeys((*METHODS, *ABLATIONS, GROUP)))}, "
-            "METHOD@WEIGHTS for your own weights, FILE.py:NAME for a method of your own, or NAME=FILE.json for "
-            "predictions made elsewhere"
+            f"there is no method {word!r}: expected any of {known}, METHOD@WEIGHTS for your own weights, "
+            "FILE.py:NAME for a method of your own, or NAME=FILE.json for predictions made elsewhere"
         )
     method = _own(Path(own["file"]), own["attribute"])
     return Participant(method.name, method, about=f"of {Path(own['file']).name}")

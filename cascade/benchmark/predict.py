@@ -33,12 +33,14 @@ class Predicted:
     Attributes:
         file: COCO, below the results' folder.
         seconds: image → what the method took; empty for predictions made elsewhere.
+        processor: the same in processor time, summed over cores.
         failures: image → why the method has nothing there.
     """
 
     participant: Participant
     file: Path
     seconds: Mapping[str, float]
+    processor: Mapping[str, float]
     failures: Mapping[str, str]
 
     @property
@@ -85,9 +87,11 @@ def predict_all(
                 done += 1
                 watch(participant.name, done, working * len(images))
             write_predictions(file, found)
-        seconds = {name: one.seconds for name, one in found.items() if one.error is None}
+        well = {name: one for name, one in found.items() if one.error is None}
+        seconds = {name: one.seconds for name, one in well.items()}
+        processor = {name: one.processor for name, one in well.items()}
         failures = {name: one.error for name, one in found.items() if one.error is not None}
-        everything.append(Predicted(participant, file, seconds, failures))
+        everything.append(Predicted(participant, file, seconds, processor, failures))
     return everything
 
 
@@ -104,16 +108,16 @@ def _predict(method: Method, path: Path, store: PredictionStore) -> Prediction:
 
 def _run(method: Method, pixels: UInt8Array) -> Prediction:
     height, width = pixels.shape[:2]
-    began = time.perf_counter()
+    began, processor_began = time.perf_counter(), time.process_time()
     try:
         found = method.predict(pixels)
-        seconds = round(time.perf_counter() - began, 4)
-        return Prediction((height, width), annotate(found, (height, width)), seconds)
+        seconds, processor = time.perf_counter() - began, time.process_time() - processor_began
+        annotations = annotate(found, (height, width))
     except OutputError:
         raise
     except Exception as error:  # the other images are wanted, whatever is wrong with this one
-        seconds = round(time.perf_counter() - began, 4)
-        return Prediction((height, width), [], seconds, f"{type(error).__name__}: {error}")
+        return Prediction((height, width), [], 0.0, error=f"{type(error).__name__}: {error}")
+    return Prediction((height, width), annotations, round(seconds, 4), round(processor, 4))
 
 
 def _copy(participant: Participant, target: Path) -> None:

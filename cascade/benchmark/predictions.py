@@ -16,7 +16,7 @@ from cascade.errors import CS3Error
 from cascade.exports import coco
 from cascade.exports.atomic import whole_text, write_bytes
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class Prediction:
         shape: `(height, width)`.
         annotations: COCO annotations without `id` and `image_id`.
         seconds: that the method took, without reading the file.
+        processor: the same in processor time, summed over cores: hardly depends on what else runs.
         error: why there is nothing, or None.
     """
 
     shape: tuple[int, int]
     annotations: list[dict[str, Any]]
     seconds: float
+    processor: float = 0.0
     error: str | None = None
 
 

@@ -125,6 +125,8 @@ class Seconds(Entry):
 
     median: float
     slowest: float
+    processor: float
+    """Median of the processor time, summed over cores: hardly depends on what else runs."""
     by_image: dict[str, float]
 
 

@@ -98,8 +98,8 @@ def _header(results: Results) -> str:
     items = "".join(f"<li><b>{count}</b><span>{what}</span></li>" for count, what in tiles)
     failed = [
         f"<b>{escape(method.name)}</b> failed on {len(method.failures)} of {images} images, which count as "
-        f"nothing "
-        f"found; first {escape(next(iter(method.failures)))}: {escape(next(iter(method.failures.values())))}"
+        f"nothing found; first {escape(next(iter(method.failures)))}: "
+        f"{escape(next(iter(method.failures.values())))}"
         for method in results.methods
         if method.failures
     ]
@@ -140,8 +140,7 @@ def _glance(results: Results) -> str:
     names = [name for name in HEADLINE if name in results.headings]
     band = (
         " The band is an expert scored against the others: dark from the lowest to the highest, light with "
-        "the "
-        "intervals. A method within it cannot be told from one more expert by this figure."
+        "the intervals. A method within it cannot be told from one more expert by this figure."
         if results.agreement.experts
         else ""
     )
@@ -185,9 +184,8 @@ def _crossings(results: Results) -> str:
     names = ("mIoU", "flagellum IoU", "centreline recall")
     return (
         _note(
-            f"Sperm by the number of other tails that theirs crosses, counted on the experts who draw "
-            f"through "
-            f"crossings ({escape(', '.join(through))})."
+            "Sperm by the number of other tails that theirs crosses, counted on the experts who draw "
+            f"through crossings ({escape(', '.join(through))})."
         )
         + plots.legend(results)
         + _charts([plots.by_crossings(results, name) for name in names if name in first[0].figures])
@@ -212,8 +210,8 @@ def _tests(results: Results) -> str:
     return (
         _note(
             "Row less column, with the 95 % interval of the difference on the same images, and p of a "
-            "permutation of "
-            "the two methods image by image, corrected for the number of pairs (Holm). Shaded: p below 0.05."
+            "permutation of the two methods image by image, corrected for the number of pairs (Holm). "
+            "Shaded: p below 0.05."
         )
         + f"<h3>{escape(first)}</h3>{tables.tests(results, first)}"
         + (f"<details><summary>{escape(', '.join(others))}</summary>{more}</details>" if others else "")
@@ -252,20 +250,18 @@ def _measurements(assessed: Assessed) -> str:
     )
     return (
         _note(
-            "Every length, width and area that <code>sperm.csv</code> gives, against the same figure of the "
-            "paired "
-            "sperm’s outline by an expert: mean difference, limits within which 95 % of the differences lie, "
-            "and the "
-            "intraclass correlation (absolute agreement); averaged over the experts. Only pairs with an IoU "
-            "of at "
-            "least 0.5 are measured: what was not found has no length."
+            "Every length, width and area that <code>sperm.csv</code> gives, against the same figure of "
+            "the paired sperm’s outline by an expert: mean difference, limits within which 95 % of the "
+            "differences lie, and the intraclass correlation (absolute agreement); averaged over the "
+            "experts. Only pairs with an IoU of at least 0.5 are measured: what was not found has no "
+            "length."
         )
         + tables.measurements(results)
         + "<h3>Differences over means (Bland–Altman)</h3>"
         + _note(
             "Up: the difference from the expert; across: the mean of the two, px. A dot is a pair; shaded: "
-            "the limits "
-            "of agreement, given below each chart with the bias. For experts: one less the other."
+            "the limits of agreement, given below each chart with the bias. For experts: one less the "
+            "other."
         )
         + f'<div class="ba"><span></span>{heads}{grid}</div>'
     )
@@ -290,10 +286,8 @@ def _images(assessed: Assessed, experts: Sequence[Dataset], images: Mapping[str,
     return (
         _note(
             f"Left what expert {escape(expert.name)} outlined, right what the method found, by the mean IoU "
-            f"of an image. "
-            "A sperm has one colour on both sides. Dashed black: no counterpart on the other side; dotted: a "
-            "tail "
-            "without a head, which is not scored. Point at a sperm to read its IoU."
+            "of an image. A sperm has one colour on both sides. Dashed black: no counterpart on the other "
+            "side; dotted: a tail without a head, which is not scored. Point at a sperm to read its IoU."
         )
         + photographs.symbols()
         + "".join(parts)

@@ -200,11 +200,11 @@ def precision_recall(results: Results) -> str:
     y_axis(chart, y, 44, 490, "precision")
     for index, method in enumerate(results.methods):
         curve = method.precision_recall
-        points = [(r, p) for r, p in zip(curve.recall, curve.precision, strict=True)]
-        ends = [(r, p) for r, p in points if p > 0]
-        chart.path([(x(r), y(p)) for r, p in ends], f"curve {stroke(index)}")
-        if ends:
-            chart.mark((x(ends[-1][0]), y(ends[-1][1])), mark_of(index), f"mark {fill(index)}", method.name)
+        recall, precision = (_or(value_of(method, name), 0.0) for name in ("recall50", "precision50"))
+        points = [(r, p) for r, p in zip(curve.recall, curve.precision, strict=True) if r <= recall]
+        chart.path([(x(r), y(p)) for r, p in points], f"curve {stroke(index)}")
+        told = f"{method.name}: recall {recall:.3f}, precision {precision:.3f}"
+        chart.mark((x(recall), y(precision)), mark_of(index), f"mark {fill(index)}", told)
     for rater in results.agreement.experts:
         recall, precision = (rater.figures.get(name) for name in ("recall50", "precision50"))
         if recall and precision and recall.value is not None and precision.value is not None:

@@ -38,6 +38,7 @@ def write_csv(path: Path, results: Results) -> None:
         for method in results.methods:
             if method.seconds is not None:
                 writer.writerow([method.name, "seconds", _cell(method.seconds.median), "", ""])
+                writer.writerow([method.name, "processor seconds", _cell(method.seconds.processor), "", ""])
 
 
 def write_markdown(path: Path, results: Results) -> None:
@@ -69,8 +70,8 @@ def basis(results: Results) -> str:
     return (
         f"{images} image{'s' * (images != 1)}, {sperm:.0f} sperm; figures averaged over "
         f"{len(experts)} expert{'s' * (len(experts) != 1)} ({names}); in brackets 95 % intervals by a "
-        f"bootstrap "
-        f"over images ({results.resamples} resamples); seconds are medians an image, on {results.device}.\n"
+        f"bootstrap over images ({results.resamples} resamples); seconds are medians an image (processor: "
+        f"summed over cores), on {results.device}.\n"
     )
 
 
@@ -83,17 +84,18 @@ def _figures(results: Results, columns: tuple[str, ...]) -> str:
         for name in shown:
             text = interval(method.figures.get(name, UNDEFINED))
             cells.append(f"**{text}**" if method.name in best_methods(results, name) else text)
-        seconds = "–" if method.seconds is None else f"{method.seconds.median:.2f}"
-        rows.append([method.name, *cells, *([seconds] if timed else [])])
+        took = method.seconds
+        seconds = ["–", "–"] if took is None else [f"{took.median:.2f}", f"{took.processor:.2f}"]
+        rows.append([method.name, *cells, *(seconds if timed else [])])
     for rater in results.agreement.experts:
         rows.append(
             [
                 f"expert {rater.name}",
                 *(interval(rater.figures.get(name, UNDEFINED)) for name in shown),
-                *(["–"] * timed),
+                *(["–", "–"] * timed),
             ]
         )
-    return table(["method", *shown, *(["s"] * timed)], rows)
+    return table(["method", *shown, *(["s", "processor s"] * timed)], rows)
 
 
 def _measurements(results: Results) -> str:
@@ -127,7 +129,9 @@ def agreement_text(several: list[Measurement]) -> str:
     )
     if bias is None or lower is None or upper is None:
         return "–"
-    return f"{bias:.1f} [{lower:.1f}, {upper:.1f}], {'–' if icc is None else f'{icc:.2f}'}".replace("-", "−")
+    digits = 0 if max(abs(bias), abs(lower), abs(upper)) >= 500 else 1
+    limits = f"{bias:.{digits}f} [{lower:.{digits}f}, {upper:.{digits}f}]"
+    return f"{limits}, {'–' if icc is None else f'{icc:.2f}'}".replace("-", "−")
 
 
 def mean(figures: list[Figure]) -> float | None:
