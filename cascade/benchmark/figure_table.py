@@ -67,11 +67,12 @@ class FigureTable:
         return np.argsort(-np.concatenate([one.scores for one in self.scores]), kind="stable")
 
     @cached_property
-    def _hits(self) -> tuple[BoolArray, BoolArray]:
-        """`(L, P)` hits of ranked predictions at `LEVELS`, and at `PART_LEVELS`."""
+    def _hits(self) -> tuple[BoolArray, BoolArray, BoolArray]:
+        """`(L, P)` hits of ranked predictions at `LEVELS`, at `COCO_LEVELS` and at `PART_LEVELS`."""
         whole = np.concatenate([one.hits for one in self.scores], axis=1)
+        by_coco = np.concatenate([one.coco_hits for one in self.scores], axis=1)
         parts = np.concatenate([one.part_hits for one in self.scores], axis=1)
-        return whole[:, self._order], parts[:, self._order]
+        return whole[:, self._order], by_coco[:, self._order], parts[:, self._order]
 
     def _sums(self, weights: FloatArray) -> dict[str, FloatArray]:
         """The figures that are ratios of sums."""
@@ -124,16 +125,16 @@ class FigureTable:
 
         true = self._total(weights, "true")
         ranked = np.ascontiguousarray(weights[:, self._image[self._order]])
-        whole, parts = self._hits
+        whole, by_coco, parts = self._hits
         out = {}
-        for prefix, average in (("", all_point), ("COCO ", at_101_recalls)):
+        for prefix, hits, average in (("", whole, all_point), ("COCO ", by_coco, at_101_recalls)):
             if wanted(f"{prefix}AP"):
-                levels = [average(hit, ranked, true) for hit in whole]
+                levels = [average(hit, ranked, true) for hit in hits]
                 out[f"{prefix}AP"] = np.mean(levels, axis=0)
                 out[f"{prefix}AP50"], out[f"{prefix}AP75"] = levels[0], levels[_AP75]
             elif wanted(f"{prefix}AP50", f"{prefix}AP75"):
-                out[f"{prefix}AP50"] = average(whole[0], ranked, true)
-                out[f"{prefix}AP75"] = average(whole[_AP75], ranked, true)
+                out[f"{prefix}AP50"] = average(hits[0], ranked, true)
+                out[f"{prefix}AP75"] = average(hits[_AP75], ranked, true)
         if wanted("APp50", "APpvol"):
             levels = [all_point(hit, ranked, true) for hit in parts]
             out["APp50"], out["APpvol"] = levels[_PART50], np.mean(levels, axis=0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drawn_sperm import SHAPE, drawn, sperm
 
-from cascade.benchmark.image_score import LEVELS, claim, finest_parts, pair, score_image
+from cascade.benchmark.image_score import claim, finest_parts, pair, score_image
 
 FINE = ("head", "flagellum")
 
@@ -63,9 +63,13 @@ def test_parsing_looks_at_what_both_separate() -> None:
     assert finest_parts(five, set()) == ("head", "flagellum")
 
 
-def test_an_overlap_of_exactly_a_level_is_a_hit() -> None:
-    hits = claim(np.array([[0.75]]), np.array([1.0]), LEVELS)
-    assert hits[:, 0].sum() == 6  # at 0.5, 0.55, … 0.75
+def test_an_overlap_of_exactly_a_level_is_a_hit_in_coco() -> None:
+    score = score_image(
+        [drawn(head=(0, 0, 10, 10))], [drawn(head=(0, 0, 10, 7), tail=(0, 7, 5, 8))], SHAPE, FINE
+    )
+    assert score.paired[0] == 0.75
+    assert score.coco_hits[:, 0].sum() == 6  # at 0.5, 0.55, … 0.75
+    assert score.hits[:, 0].sum() == 5
 
 
 def test_the_surer_prediction_chooses_first() -> None:
