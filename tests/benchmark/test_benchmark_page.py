@@ -1,15 +1,18 @@
-"""The example of a method of one's own in docs/benchmark.md works as it stands."""
+"""docs/benchmark.md: its example works as it stands, and what is generated in it is current."""
 
 import json
 import re
+import runpy
 from pathlib import Path
 
+import pytest
 from drawn_smears import write_data
 from typer.testing import CliRunner
 
 from cascade.benchmark.commands import app
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmark.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "benchmark.md"
 
 
 def test_the_example_takes_part(tmp_path, monkeypatch):
@@ -34,3 +37,17 @@ def test_the_example_takes_part(tmp_path, monkeypatch):
     assert method["name"] == "dark"
     assert method["figures"]["head IoU"]["value"] > 0.5
     assert method["failures"] == {}
+
+
+def test_the_schema_is_current():
+    script = runpy.run_path(str(DOCS / "make_benchmark.py"))
+    page = PAGE.read_text("utf-8")
+    advice = "run: python docs/make_benchmark.py"
+    assert (DOCS / "results.schema.json").read_text("utf-8") == script["schema_text"](), advice
+    assert page == script["renewed"](page), advice
+
+
+def test_a_page_without_marks_is_refused():
+    script = runpy.run_path(str(DOCS / "make_benchmark.py"))
+    with pytest.raises(ValueError, match="found not both"):
+        script["renewed"]("# no marks\n")
