@@ -7,6 +7,7 @@ serves every magnification.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -187,6 +188,15 @@ class CS3Config(_Stage):
             raise ConfigError(f"{path}: not valid TOML: {error}.") from error
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
+
+    def changed(self, **stages: Mapping[str, Any]) -> CS3Config:
+        """The same with some values changed, by stage: `config.changed(tails={"rounds": 1})`.
+
+        Raises:
+            ConfigError: an unknown stage or key, or a value out of range.
+        """
+        values = self.model_dump()
+        return self.parse(values | {stage: {**values.get(stage, {}), **own} for stage, own in stages.items()})
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> CS3Config:

@@ -1,214 +1,91 @@
-"""`cs3 benchmark`: what each stage, the prompts and the architectures contribute and cost."""
+"""`cs3 benchmark`: methods against experts' outlines: a table, pictures that explain it, and a report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cascade.console import FAILED, reported, say
-
-_GO_ON = "Interrupted. What is done is kept: run the same command with --resume to finish the rest."
-
-app = typer.Typer(
-    help="Measure what each stage, the prompts and the architectures contribute and cost.",
-    no_args_is_help=True,
+from cascade.benchmark.options import (
+    GO_ON,
+    After,
+    Config,
+    Data,
+    Device,
+    Experts,
+    Images,
+    Limit,
+    Listed,
+    Methods,
+    Model,
+    Out,
+    Resume,
+    Sample,
+    Until,
+    day,
+    separated,
 )
+from cascade.console import FAILED, reported, say_error
 
-Data = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="DATA", help="Experts' outlines, one COCO file an expert; several, or separated by commas."
-    ),
-]
-Images = Annotated[
-    Path, typer.Option("--images", metavar="DIR", help="Folder of the images that DATA lists.")
-]
-Out = Annotated[
-    Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results, new or empty.")
-]
-Until = Annotated[
-    datetime | None,
-    typer.Option("--until", formats=["%Y-%m-%d"], help="Only images whose names hold no later date."),
-]
-After = Annotated[
-    datetime | None,
-    typer.Option("--after", formats=["%Y-%m-%d"], help="Only images whose names hold a later date."),
-]
-Sample = Annotated[
-    int,
-    typer.Option("--sample", metavar="EVERY", min=1, help="Only every EVERY-th image, the first included."),
-]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many images.")]
-Model = Annotated[
-    str,
-    typer.Option(
-        "--model", metavar="NAME", help="A model of `cs3 models list`, or the path of a checkpoint."
-    ),
-]
-Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="A TOML file with thresholds that differ.")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in DIR.")]
+app = typer.Typer(add_completion=False)
 
 
-@app.command("stages")
-def stages_command(
+@app.command()
+def benchmark(
     data: Data,
     *,
     images: Images,
     out: Out,
+    methods: Methods = ["cs3"],  # noqa: B006  typer copies it
+    experts: Experts = None,
     until: Until = None,
     after: After = None,
+    listed: Listed = None,
     sample: Sample = 1,
     limit: Limit = None,
     model: Model = "tiny",
     device: Device = "auto",
     config: Config = None,
+    resamples: Annotated[
+        int, typer.Option("--resamples", min=100, help="Of the bootstrap that gives the intervals.")
+    ] = 1000,
     resume: Resume = False,
 ) -> None:
-    """Score the pipeline built up stage by stage, and with one thing left out at a time.
+    """Compare methods with experts' outlines, and the experts with each other.
 
-    Writes stages.json, stages.md and each variant's prediction.
-    """
-    _compare(
-        "stages",
-        truths=_paths(data),
-        folder=images,
-        out=out,
-        days=(_day(until), _day(after)),
-        sample=sample,
-        limit=limit,
-        model=model,
-        device=device,
-        config=config,
-        resume=resume,
-    )
+    DATA is a COCO file, a labelme folder, or a folder of masks: one an expert, or a folder of such.
 
-
-@app.command("prompts")
-def prompts_command(
-    data: Data,
-    *,
-    images: Images,
-    out: Out,
-    until: Until = None,
-    after: After = None,
-    sample: Sample = 1,
-    limit: Limit = 8,
-    model: Model = "tiny",
-    device: Device = "auto",
-    config: Config = None,
-    resume: Resume = False,
-) -> None:
-    """Compare prompts on the foreground with the dense grid: prompts decoded, time, what is found.
-
-    Writes prompts.json, prompts.md and each variant's prediction. Without --limit 8 images: the grid is slow.
-    """
-    _compare(
-        "prompts",
-        truths=_paths(data),
-        folder=images,
-        out=out,
-        days=(_day(until), _day(after)),
-        sample=sample,
-        limit=limit,
-        model=model,
-        device=device,
-        config=config,
-        resume=resume,
-    )
-
-
-@app.command("architectures")
-def architectures_command(
-    *,
-    out: Out,
-    architectures: Annotated[
-        str, typer.Option("--architectures", metavar="NAMES", help="Of vit_b, vit_l and vit_h.")
-    ] = "vit_b,vit_h",
-    device: Device = "auto",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the synthetic smear.")] = 0,
-    width: Annotated[int, typer.Option("--width", min=16, help="Of the smear, pixels.")] = 1280,
-    height: Annotated[int, typer.Option("--height", min=16, help="Of the smear, pixels.")] = 1024,
-    head_length: Annotated[
-        float, typer.Option("--head-length", metavar="PX", help="Length of a head.")
-    ] = 90.0,
-) -> None:
-    """Run the pipeline with Meta's architectures, random weights, on a synthetic smear: time, memory.
-
-    Writes architectures.json and architectures.md. On a CPU, vit_h takes minutes for every encoding.
+    Writes report.html, results.json, results.csv, results.md and predictions/METHOD.coco.json. Ends with 0
+    when all went well, 1 when a method failed on an image, 2 when it was called wrongly.
     """
     with reported():
-        from cascade.batch import check_out  # noqa: PLC0415  what takes time to import waits until it is needed
-        from cascade.benchmark import architectures as meta  # noqa: PLC0415
-        from cascade.benchmark.devices import describe  # noqa: PLC0415
-        from cascade.benchmark.tables import write_report  # noqa: PLC0415
-
-        names = architectures.split(",")
-        if unknown := sorted(set(names) - set(meta.NAMES)):
-            raise typer.BadParameter(
-                f"expected any of {','.join(meta.NAMES)}, got {','.join(unknown)}",
-                param_hint="--architectures",
-            )
-        check_out(out, resume=False)
-        words = describe(device)
-    with reported(FAILED):
-        field = meta.Field(seed, (height, width), head_length)
-        entries = meta.run_architectures(names, field, device, meta.measured_apart, say)
-        document = meta.as_document(entries, field, words)
-        text = meta.as_markdown(document)
-        write_report(out, "architectures", document, text)
-    typer.echo(text, nl=False)
-    if any(entry["error"] for entry in entries):
-        raise typer.Exit(FAILED)
-
-
-def _compare(
-    name: str,
-    *,
-    truths: Sequence[Path],
-    folder: Path,
-    out: Path,
-    days: tuple[date | None, date | None],
-    sample: int,
-    limit: int | None,
-    model: str,
-    device: str,
-    config: Path | None,
-    resume: bool,
-) -> None:
-    """Run the comparison of this name, write its report, and print the tables."""
-    with reported():
+        # What takes time to import waits until it is needed.
         from cascade.batch import check_out  # noqa: PLC0415
-        from cascade.benchmark import prompts, stages  # noqa: PLC0415
-        from cascade.benchmark.comparison import Comparison, compare, find_images  # noqa: PLC0415
+        from cascade.benchmark.datasets import common_images, open_datasets  # noqa: PLC0415
         from cascade.benchmark.devices import describe  # noqa: PLC0415
-        from cascade.benchmark.display import ComparisonDisplay  # noqa: PLC0415
-        from cascade.benchmark.tables import write_report  # noqa: PLC0415
+        from cascade.benchmark.display import BenchmarkDisplay  # noqa: PLC0415
+        from cascade.benchmark.methods import participants  # noqa: PLC0415
+        from cascade.benchmark.run import Benchmark, run  # noqa: PLC0415
+        from cascade.benchmark.selection import Selection, find_images, named_experts  # noqa: PLC0415
         from cascade.config import CS3Config  # noqa: PLC0415
-        from cascade.sam.registry import load_model  # noqa: PLC0415
 
-        kind = {"stages": stages, "prompts": prompts}[name]
-        variants = kind.variants(CS3Config() if config is None else CS3Config.from_toml(config))
         check_out(out, resume)
-        until, after = days
-        files = find_images(truths, folder, until=until, after=after, sample=sample, limit=limit)
-        comparison = Comparison(truths, files, out, load_model(model, device), describe(device), resume)
-    with reported(FAILED, _GO_ON), ComparisonDisplay() as display:
-        document = compare(comparison, variants, display)
-        text = kind.as_markdown(document)
-        write_report(out, name, document, text)
-    typer.echo(text, nl=False)
-
-
-def _paths(data: Sequence[str]) -> list[Path]:
-    return [Path(item) for entry in data for item in entry.split(",") if item]
-
-
-def _day(moment: datetime | None) -> date | None:
-    return None if moment is None else moment.date()
+        configuration = CS3Config() if config is None else CS3Config.from_toml(config)
+        everyone = open_datasets([Path(one) for one in separated(data)], images=images)
+        raters = named_experts(everyone, separated(experts or []))
+        selection = Selection(listed, day(until), day(after), sample, limit)
+        files = find_images(common_images(raters), images, selection)
+        words = describe(device)
+        taking_part = participants(separated(methods), device, model=model, config=configuration)
+        job = Benchmark(raters, files, taking_part, out, selection, words, resamples)
+    with reported(FAILED, GO_ON), BenchmarkDisplay() as display:
+        results = run(job, display)
+    typer.echo((out / "results.md").read_text("utf-8"), nl=False)
+    typer.echo(f"\nThe report is {out / 'report.html'}.")
+    failed = {one.name: one.failures for one in results.methods if one.failures}
+    for name, failures in failed.items():
+        image, reason = next(iter(failures.items()))
+        say_error(f"{name}: failed on {len(failures)} of {len(files)} images, first {image}: {reason}")
+    if failed:
+        raise typer.Exit(FAILED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -13,8 +15,8 @@ from cascade.console import say
 _MEMORY_OF_SPEED = 600.0  # seconds over which the time left is judged: variants differ in speed
 
 
-class ComparisonDisplay:
-    """A bar with the time left and the current variant; on anything but a terminal a line an image."""
+class BenchmarkDisplay:
+    """A bar with the time left and what is at work; on anything but a terminal a line an image."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -39,6 +41,15 @@ class ComparisonDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to another display."""
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
 
     def __call__(self, variant: str, done: int, total: int) -> None:
         """Move on by one image."""

@@ -8,7 +8,7 @@ undivided flagellum is a `tail`, an undivided head a `head`. Beside COCO's own f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -28,7 +28,8 @@ CATEGORIES: tuple[dict[str, Any], ...] = tuple(
         (6, "head", "head"),
     )
 )
-HEAD, TAIL = 6, 5
+_IDS = {category["name"]: category["id"] for category in CATEGORIES}
+_GROUPS = {category["name"]: category["supercategory"] for category in CATEGORIES}
 _HEADER = {"info": {"description": "Sperm found by CS3"}, "categories": list(CATEGORIES)}
 
 
@@ -55,10 +56,30 @@ def annotate(file_name: str, result: Result) -> AnnotatedImage:
 def annotate_parts(result: Result) -> list[dict[str, Any]]:
     """The annotations of one result: each sperm's head and tail, as far as they have pixels in the image."""
     return [
-        encoded | {"sperm_id": sperm.sperm_id, "score": float(sperm.score), "complete": sperm.complete}
+        entry
         for sperm in result.sperm
-        for category, part in ((HEAD, sperm.head), (TAIL, sperm.tail))
-        if part is not None and (encoded := _encode(category, part.region, result.shape))
+        for entry in annotate_sperm(
+            sperm.sperm_id,
+            {
+                name: part.region
+                for name, part in (("head", sperm.head), ("tail", sperm.tail))
+                if part is not None
+            },
+            float(sperm.score),
+            result.shape,
+        )
+    ]
+
+
+def annotate_sperm(
+    sperm_id: int | str, parts: Mapping[str, Region], score: float, shape: tuple[int, int]
+) -> list[dict[str, Any]]:
+    """The annotations of one sperm: each part, by its category's name, that has pixels in the image."""
+    complete = len({_GROUPS[name] for name in parts}) > 1
+    return [
+        encoded | {"sperm_id": sperm_id, "score": score, "complete": complete}
+        for name, region in parts.items()
+        if (encoded := encode(_IDS[name], region, shape))
     ]
 
 
@@ -95,18 +116,42 @@ def _numbered(image: AnnotatedImage, number: int) -> tuple[dict[str, Any], list[
     return entry, [{"image_id": number} | annotation for annotation in image.annotations]
 
 
-def _encode(category: int, region: Region, shape: tuple[int, int]) -> dict[str, Any]:
+def encode(category: int, region: Region, shape: tuple[int, int]) -> dict[str, Any]:
     """Category, segmentation, area and box (`x, y, width, height`) of what lies in the image; else {}."""
-    mask = region.full(shape)
-    inside = Region.from_full(mask)
-    if not inside.mask.size:
+    inside = clipped(region, shape)
+    if not inside.area:
         return {}
-    encoded = rle.encode(np.asfortranarray(mask, dtype=np.uint8))
+    inside = Region.from_full(inside.mask, inside.x0, inside.y0)
     x0, y0, x1, y1 = inside.box
     return {
         "category_id": category,
-        "segmentation": {"size": list(shape), "counts": encoded["counts"].decode("ascii")},
+        "segmentation": runs(inside, shape),
         "area": inside.area,
         "bbox": [x0, y0, x1 - x0, y1 - y0],
         "iscrowd": 0,
     }
+
+
+def runs(region: Region, shape: tuple[int, int]) -> dict[str, Any]:
+    """A region as the compressed RLE of a mask of the whole image; what lies outside is cut off."""
+    # Runs go down the columns of the whole image; of the crop alone they are found a hundred times faster.
+    inside = clipped(region, shape)
+    columns = np.pad(inside.mask.T.astype(np.int8), ((0, 0), (1, 1)))
+    x, y = np.nonzero(np.diff(columns, axis=1))
+    edges = (x + inside.x0) * shape[0] + y + inside.y0  # starts and ends in turn
+    touching = np.flatnonzero(edges[1:-1:2] == edges[2::2])  # a run that goes on in the next column
+    edges = np.delete(edges, np.concatenate([2 * touching + 1, 2 * touching + 2]))
+    counts = np.diff(np.concatenate([[0], edges, [shape[0] * shape[1]]]))
+    if len(edges) and counts[-1] == 0:
+        counts = counts[:-1]
+    encoded = rle.frPyObjects({"size": list(shape), "counts": counts.tolist()}, *shape)
+    return {"size": list(shape), "counts": encoded["counts"].decode("ascii")}
+
+
+def clipped(region: Region, shape: tuple[int, int]) -> Region:
+    """What of a region lies in an image of `(height, width)`."""
+    x0, y0, x1, y1 = region.box
+    left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, shape[1]), min(y1, shape[0])
+    if (left, top, right, bottom) == (x0, y0, x1, y1):
+        return region
+    return Region(region.mask[top - y0 : max(bottom, top) - y0, left - x0 : max(right, left) - x0], left, top)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cascade.benchmark.annotations import read_annotations
 from cascade.errors import AnnotationError
@@ -143,6 +145,30 @@ def test_broken_structure_is_refused_by_name(case: str, tmp_path: Path) -> None:
     change(content)
     with pytest.raises(AnnotationError, match=message):
         read_annotations(write(tmp_path, content))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 50) | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=7) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), VALUES)
+def test_any_value_anywhere_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, value: object
+) -> None:
+    content = document()
+    place = data.draw(st.sampled_from(["images", "categories", "annotations"]))
+    entry = data.draw(st.sampled_from(content[place]))
+    entry[data.draw(st.sampled_from([*entry, "iscrowd"]))] = value
+    path = write(tmp_path_factory.getbasetemp(), content)
+    try:
+        for image in read_annotations(path).values():
+            image.sperm()
+    except AnnotationError as error:
+        assert "file.json" in str(error)  # noqa: PT017  nothing else may come
 
 
 BAD_MASKS = {

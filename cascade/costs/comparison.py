@@ -11,16 +11,13 @@ import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from cascade.batch import check_out
-from cascade.benchmark.annotations import read_annotations
-from cascade.benchmark.score import score_files, select_images
-from cascade.benchmark.trials import Trial, TrialStore, Variant, run_trial
+from cascade.benchmark.score import score_files
+from cascade.costs.trials import Trial, TrialStore, Variant, run_trial
 from cascade.environment import versions
-from cascade.errors import AnnotationError, ImageError
 from cascade.exports import coco
 from cascade.exports.atomic import clear_parts, whole_text
 from cascade.images import read_image
@@ -55,48 +52,11 @@ class Comparison:
     resume: bool = False
 
 
-def find_images(
-    truths: Sequence[Path],
-    folder: Path,
-    *,
-    until: date | None = None,
-    after: date | None = None,
-    sample: int = 1,
-    limit: int | None = None,
-) -> dict[str, Path]:
-    """File name → image file, of the images to compare on, in the order of their names.
-
-    Args:
-        truths: COCO files that list the images.
-        folder: where the image files are.
-        until, after: only images whose names hold a date up to and including, or later than, this one.
-        sample: of these every `sample`-th, the first included.
-        limit: of these at most so many, from the first on.
-
-    Raises:
-        AnnotationError: a truth is damaged, a name to filter by holds no date, or nothing is left.
-        ImageError: an image file is missing.
-    """
-    known = {name for path in truths for name in read_annotations(path)}
-    chosen = select_images(sorted(known), until=until, after=after)[::sample][:limit]
-    if not chosen:
-        raise AnnotationError(
-            f"expected images to compare on, found none of {len(known)} left; check the filters"
-        )
-    missing = [name for name in chosen if not (folder / name).is_file()]
-    if missing:
-        raise ImageError(
-            f"{folder}: expected the images that the truth lists, found {len(missing)} of {len(chosen)} "
-            f"missing, first {missing[0]!r}; name the folder that holds them"
-        )
-    return {name: folder / name for name in chosen}
-
-
 def compare(comparison: Comparison, variants: Sequence[Variant], watch: Watch) -> dict[str, Any]:
     """Run and score every variant.
 
     Returns:
-        JSON values: what was compared, and an entry a variant (see docs/benchmark.md).
+        JSON values: what was compared, and an entry a variant (see docs/costs.md).
 
     Raises:
         ImageError: an image cannot be read.
@@ -134,7 +94,7 @@ def code_sha256() -> str:
     """Hash of the modules that a trial depends on: figures of other code are never taken over."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for pattern in ("*.py", "sam/*.py", "exports/*.py", "benchmark/trials.py", "benchmark/pairing.py"):
+    for pattern in ("*.py", "sam/*.py", "exports/*.py", "costs/trials.py"):
         for path in sorted(package.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from drawn_smears import SHAPE, ColourModel, smear
 
-from cascade.benchmark.stages import changed
-from cascade.benchmark.trials import TrialStore, Variant, run_trial
 from cascade.config import CS3Config
+from cascade.costs.trials import TrialStore, Variant, run_trial
 from cascade.errors import OutputError
 from cascade.pipeline import segment
 
@@ -31,23 +30,6 @@ def test_trial_counts_what_is_found_and_asked(trial):
     assert trial.tail_prompts == sum(count for part, count in model.asked if part == "tail") >= 4
 
 
-def own_tails(trial):
-    """x of the left edge of the box of every complete sperm's tail."""
-    return sorted(a["bbox"][0] for a in trial.annotations if a["complete"] and a["category_id"] == 5)
-
-
-def test_without_rules_the_nearest_end_is_joined(trial):
-    nearest = run_trial(Variant("nearest", CS3Config(), rules=False), smear(), ColourModel())
-    assert (nearest.heads, nearest.tails, nearest.complete) == (3, 4, 3)
-    assert own_tails(nearest)[0] != own_tails(trial)[0]  # the lower head has got the stray tail
-
-
-def test_without_tails_there_is_nothing_to_join():
-    config = changed(CS3Config(), tails={"rounds": 0}, knots={"enabled": False})
-    trial = run_trial(Variant("S1", config, rules=False), smear(), ColourModel())
-    assert (trial.heads, trial.tails, trial.complete) == (3, 0, 0)
-
-
 def test_blank_field():
     trial = run_trial(DEFAULT, np.full((*SHAPE, 3), 240, np.uint8), ColourModel())
     assert (trial.annotations, trial.heads, trial.tails) == ([], 0, 0)
@@ -65,7 +47,6 @@ def test_store_tells_apart_what_matters_and_nothing_else(trial, tmp_path):
     store.put(DEFAULT, "i" * 64, trial)
     assert store.get(Variant("another name", CS3Config()), "i" * 64) == trial
     assert store.get(DEFAULT, "j" * 64) is None
-    assert store.get(Variant("default", CS3Config(), rules=False), "i" * 64) is None
     assert store.get(Variant("default", CS3Config.paper()), "i" * 64) is None
     assert TrialStore(tmp_path, {"model": "n"}).get(DEFAULT, "i" * 64) is None
 

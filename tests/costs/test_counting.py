@@ -1,7 +1,7 @@
 import numpy as np
 from drawn_smears import ColourModel, smear
 
-from cascade.benchmark.counting import CountingModel
+from cascade.costs.counting import CountingModel
 from cascade.prompts import as_prompts
 
 

@@ -1,4 +1,4 @@
-"""One variant of the pipeline on one image, kept in a file so that a benchmark can be resumed."""
+"""One configuration of the pipeline on one image, kept in a file so that a comparison can be resumed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,17 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cascade.benchmark.counting import CountingModel
-from cascade.benchmark.pairing import nearest_pairs
 from cascade.config import CS3Config
+from cascade.costs.counting import CountingModel
 from cascade.exports.atomic import write_bytes
 from cascade.exports.coco import annotate_parts
-from cascade.instances import assemble
-from cascade.pipeline import Trace, segment
+from cascade.pipeline import segment
 from cascade.sam.protocol import PromptableModel
-from cascade.types import Result, UInt8Array
-
-_NEAR_HL = 20 / 36
-"""Without the rules, an end of a tail within this distance of a head's end is joined to it (the paper's)."""
-
+from cascade.types import UInt8Array
 
 @dataclass(frozen=True)
 class Variant:
@@ -31,16 +25,14 @@ class Variant:
     Attributes:
         name: in tables.
         config: of its stages.
-        rules: whether heads and tails are matched by the matching stage, or whatever lies nearest is joined.
     """
 
     name: str
     config: CS3Config
-    rules: bool = True
 
     def settings(self) -> dict[str, Any]:
         """Everything that tells its results from another variant's, as JSON values."""
-        return {"rules": self.rules, "configuration": self.config.model_dump(mode="json")}
+        return {"configuration": self.config.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
@@ -72,12 +64,10 @@ class Trial:
 
 def run_trial(variant: Variant, image: UInt8Array, model: PromptableModel) -> Trial:
     """Segment `(height, width, 3)` RGB the variant's way, and count."""
-    counting, trace = CountingModel(model), Trace()
+    counting = CountingModel(model)
     began = time.perf_counter()
-    result = segment(image, model=counting, config=variant.config, trace=trace)
+    result = segment(image, model=counting, config=variant.config)
     seconds = time.perf_counter() - began
-    if not variant.rules:
-        result = _joined_by_nearness(result, trace, variant.config)
     asked = counting.counts
     return Trial(
         shape=result.shape,
@@ -92,21 +82,6 @@ def run_trial(variant: Variant, image: UInt8Array, model: PromptableModel) -> Tr
         head_prompts=asked.prompts["head"],
         tail_prompts=asked.prompts["tail"],
     )
-
-
-def _joined_by_nearness(result: Result, trace: Trace, config: CS3Config) -> Result:
-    """The same heads and tails, paired without the rules."""
-    pairs = nearest_pairs(trace.heads, trace.tails, _NEAR_HL * result.head_length)
-    sperm = assemble(
-        trace.heads,
-        trace.tails,
-        pairs,
-        result.head_length,
-        result.shape,
-        config.instances,
-        trace.normalised,
-    )
-    return replace(result, sperm=sperm)
 
 
 class TrialStore:

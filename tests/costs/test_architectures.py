@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from drawn_smears import ColourModel, smear
 
-from cascade.benchmark.architectures import (
+from cascade.costs.architectures import (
     Cost,
     Field,
     as_document,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cascade.benchmark.stages import changed
 from cascade.benchmark.tables import basis, table
-from cascade.benchmark.trials import Variant
 from cascade.config import CS3Config
+from cascade.costs.trials import Variant
 
 _NOTE = """\
 Counts are means an image: prompts decoded for heads and for tails, in how many batches, images (and knots
@@ -29,7 +28,7 @@ def variants(config: CS3Config) -> list[Variant]:
 
 def _asking(config: CS3Config, prompts: str, side: int | None = None) -> CS3Config:
     own = {"prompts": prompts} | ({} if side is None else {"grid_side": side})
-    return changed(config, heads=own, tails=own)
+    return config.changed(heads=own, tails=own)
 
 
 def as_markdown(document: Mapping[str, Any]) -> str:

@@ -5,8 +5,8 @@ from drawn_smears import ColourModel, smear, write_data
 from typer.testing import CliRunner
 
 from cascade import cli
-from cascade.benchmark import architectures
-from cascade.benchmark.commands import app
+from cascade.costs import architectures
+from cascade.costs.commands import app
 from cascade.sam import registry
 
 
@@ -30,27 +30,32 @@ def loaded(monkeypatch):
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="cs3 benchmark")
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="cs3 costs")
 
 
 def on(data):
     return data / "experts.json", "--images", data / "images", "--out", data.parent / "out"
 
 
-def test_stages(loaded, data):
-    done = run(
-        "stages", *on(data), "--until", "2023-01-02", "--sample", 2, "--model", "own.pth", "--device", "cpu"
-    )
+def test_prompts(loaded, data):
+    options = ("--until", "2023-01-02", "--sample", 2, "--model", "own.pth", "--device", "cpu")
+    (data / "own.toml").write_text("[heads]\ngrid_side = 9\n[tails]\ngrid_side = 9\n")
+    done = run("prompts", *on(data), *options, "--config", data / "own.toml")
     assert done.exit_code == 0, done.output
     assert loaded == [("own.pth", "cpu")]
     out = data.parent / "out"
-    document = json.loads((out / "stages.json").read_text())
+    document = json.loads((out / "prompts.json").read_text())
     assert document["images"] == ["2023-01-01.png"]
     assert document["device"].startswith("CPU, ")
-    assert (out / "stages.md").read_text() in done.stdout
-    assert "[10/10] without ownership" in done.stderr
-    assert len(list((out / "predictions").iterdir())) == 10
-    assert sorted(path.name for path in out.iterdir()) == [".cs3", "predictions", "stages.json", "stages.md"]
+    assert (out / "prompts.md").read_text() in done.stdout
+    assert "[2/2] grid 9×9" in done.stderr
+    assert len(list((out / "predictions").iterdir())) == 2
+    assert sorted(path.name for path in out.iterdir()) == [
+        ".cs3",
+        "predictions",
+        "prompts.json",
+        "prompts.md",
+    ]
 
 
 def test_prompts_with_several_experts(loaded, data):
@@ -80,7 +85,7 @@ def test_prompts_with_several_experts(loaded, data):
 def test_wrong_use_is_two(loaded, data, monkeypatch, change, message):
     monkeypatch.chdir(data.parent)
     options = {"--images": "data/images", "--out": "out"} | change
-    done = run("stages", "data/experts.json", *(item for pair in options.items() for item in pair))
+    done = run("prompts", "data/experts.json", *(item for pair in options.items() for item in pair))
     assert done.exit_code == 2
     assert message in done.stderr
     assert not (data.parent / "out").exists()
@@ -89,10 +94,10 @@ def test_wrong_use_is_two(loaded, data, monkeypatch, change, message):
 def test_interrupted_and_resumed(loaded, data, monkeypatch):
     models = [ColourModel(fail_after=4), ColourModel()]
     monkeypatch.setattr(registry, "load_model", lambda name, device: models.pop(0))
-    done = run("stages", *on(data), "--limit", 1)
+    done = run("prompts", *on(data), "--limit", 1)
     assert done.exit_code == 130
     assert "--resume" in done.stderr
-    done = run("stages", *on(data), "--limit", 1, "--resume")
+    done = run("prompts", *on(data), "--limit", 1, "--resume")
     assert done.exit_code == 0, done.output
 
 
@@ -133,6 +138,6 @@ def test_unknown_architecture(data, monkeypatch):
 
 
 def test_the_command_holds_it():
-    done = CliRunner().invoke(cli.app, ["benchmark", "--help"], prog_name="cs3")
+    done = CliRunner().invoke(cli.app, ["costs", "--help"], prog_name="cs3")
     assert done.exit_code == 0, done.output
-    assert all(name in done.stdout for name in ("stages", "prompts", "architectures"))
+    assert all(name in done.stdout for name in ("prompts", "architectures"))

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
-from cascade.benchmark.counting import CountingModel
 from cascade.benchmark.tables import table
+from cascade.costs.counting import CountingModel
 from cascade.environment import peak_memory, versions
 from cascade.errors import CS3Error
 from cascade.pipeline import segment
@@ -105,7 +105,7 @@ def run_architectures(
 
 
 def as_document(entries: Sequence[Mapping[str, Any]], field: Field, device: str) -> dict[str, Any]:
-    """Everything about the runs as JSON values (see docs/benchmark.md); `device` in words."""
+    """Everything about the runs as JSON values (see docs/costs.md); `device` in words."""
     return {
         "format": FORMAT,
         "versions": versions(),

@@ -1,0 +1,1 @@
+"""What prompts and architectures cost: time, memory, and what is asked of a model."""

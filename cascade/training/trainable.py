@@ -1,0 +1,45 @@
+"""Methods that learn, behind one protocol: with the settings by which they learn, on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from cascade.comparators.protocol import Trainable, TrainingData
+from cascade.sam.registry import resolve_device
+from cascade.training.settings import SUPERVISED, SupervisedTraining
+from cascade.training.supervised import subject_of, train_supervised
+from cascade.training.watcher import Watcher
+
+
+class _Supervised:
+    """A method that learns from annotated images."""
+
+    def __init__(self, name: str, settings: SupervisedTraining, device: str) -> None:
+        self.name = name
+        self._settings, self._device = settings, torch.device(device)
+
+    def train(self, data: TrainingData, out: Path, watcher: Watcher, stop: Callable[[], bool]) -> Path | None:
+        """As `Trainable.train`; weights that are there already are taken as they are."""
+        weights = out / f"{self.name}.safetensors"
+        done = train_supervised(subject_of(self.name), data, out, self._settings, self._device, watcher, stop)
+        return weights if done >= self._settings.steps else None
+
+
+def trainable(name: str, device: str = "auto", steps: int | None = None) -> Trainable:
+    """A method that is ready to learn.
+
+    Args:
+        name: of `SUPERVISED`.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        steps: optimiser steps; None: the method's own number.
+
+    Raises:
+        KeyError: the method learns nothing.
+        DeviceError: the device is not there.
+    """
+    settings = SUPERVISED[name]
+    return _Supervised(name, replace(settings, steps=steps or settings.steps), resolve_device(device))
