@@ -1,6 +1,6 @@
 """What a method is: it finds sperm in an image. Some methods can be taught, on annotated images.
 
-To add one, write a class with `name`, `identity` and `predict`, and name it in `cascade.comparators.registry`.
+To add one, write a class with `name`, `identity` and `predict`, and name it in `comparators.registry`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cascade.exports.coco import CATEGORIES
+from cascade.training.watcher import Watcher
 from cascade.types import Region, UInt8Array
 
 PARTS: tuple[str, ...] = tuple(category["name"] for category in CATEGORIES)
@@ -78,19 +79,6 @@ class TrainingData:
     held_out: Mapping[str, Path]
 
 
-class TrainingWatcher(Protocol):
-    """Is told what happens in a training."""
-
-    def begin(self, step: int, steps: int) -> None:
-        """`step` of `steps` are done, perhaps by an earlier run."""
-
-    def taught(self, step: int, losses: Mapping[str, float]) -> None:
-        """One more step is done."""
-
-    def checked(self, step: int, figures: Mapping[str, float]) -> None:
-        """The held-out images were looked at: figure → value."""
-
-
 class Trainable(Protocol):
     """A method that learns from annotated images; see `cascade.comparators.registry.trainable`."""
 
@@ -98,9 +86,7 @@ class Trainable(Protocol):
     def name(self) -> str:
         """Of the method whose weights come out."""
 
-    def train(
-        self, data: TrainingData, out: Path, watcher: TrainingWatcher, stop: Callable[[], bool]
-    ) -> Path | None:
+    def train(self, data: TrainingData, out: Path, watcher: Watcher, stop: Callable[[], bool]) -> Path | None:
         """Train, or go on where an earlier run in `out` ended.
 
         Args:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cascade.console import say
 from cascade.training.log import EVERY
-from cascade.training.tiny import Watcher
+from cascade.training.watcher import Watcher
 
 _MEMORY_OF_SPEED = 600.0  # seconds over which the time left is judged: steps take seconds, not milliseconds
 _SMOOTH = 0.9  # a step's losses are those of four pictures, and jump
