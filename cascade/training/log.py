@@ -43,8 +43,19 @@ class JsonLog:
         self._since.append(losses)
         if step % EVERY:
             return
-        line = {"step": step, "seconds": round(time.monotonic() - self._began, 1), **_means(self._since)}
+        self._append(step, _means(self._since))
         self._since = []
+
+    def note(self, step: int, figures: Mapping[str, float]) -> None:
+        """Note figures of held-out images, on a line of its own: `{…, "held_out": {"<figure>": …}}`.
+
+        Raises:
+            OutputError: the log cannot be written.
+        """
+        self._append(step, {"held_out": dict(figures)})
+
+    def _append(self, step: int, values: Mapping[str, object]) -> None:
+        line = {"step": step, "seconds": round(time.monotonic() - self._began, 1), **values}
         with explained(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 

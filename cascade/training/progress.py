@@ -25,7 +25,8 @@ _WAIT = b"\nFinishing the step and saving; press Ctrl-C again to stop at once.\n
 class TrainingDisplay(Watcher):
     """A bar with losses and the time left; on anything but a terminal a line every 20 steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: str = "drawing the first smears") -> None:
+        self._waits_for = first
         console = Console(stderr=True)
         self._terminal = console.is_terminal
         self._bar = Progress(
@@ -40,7 +41,7 @@ class TrainingDisplay(Watcher):
         )
         self._losses: dict[str, float] = {}
         self._first, self._steps, self._began = 0, 0, 0.0
-        self._task = self._bar.add_task("", total=None, losses="drawing the first smears")
+        self._task = self._bar.add_task("", total=None, losses=first)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -56,7 +57,7 @@ class TrainingDisplay(Watcher):
         self._first, self._steps, self._began = step, steps, time.monotonic()
         self._bar.reset(self._task, total=steps, completed=step)
         if not self._terminal and step < steps:
-            say(f"[{step}/{steps}] drawing the first smears")
+            say(f"[{step}/{steps}] {self._waits_for}")
 
     def taught(self, step: int, losses: Mapping[str, float]) -> None:
         """Move on by a step."""
@@ -67,6 +68,11 @@ class TrainingDisplay(Watcher):
         if not self._terminal and (step % EVERY == 0 or step == self._steps):
             a_step = (time.monotonic() - self._began) / (step - self._first)
             say(f"[{step}/{self._steps}] {told}; {_duration(a_step * (self._steps - step))} left")
+
+    def checked(self, step: int, figures: Mapping[str, float]) -> None:
+        """Tell the figures of held-out images."""
+        told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        self._bar.console.print(f"step {step}, held-out images: {told}", markup=False, highlight=False)
 
 
 def _duration(seconds: float) -> str:
