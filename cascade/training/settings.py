@@ -82,6 +82,6 @@ def _check_range(settings: TinyTraining | SupervisedTraining, at_least_one: tupl
 
 SUPERVISED = {
     "unet": SupervisedTraining(),
-    "maskrcnn": SupervisedTraining(),
+    "maskrcnn": SupervisedTraining(rate=8e-4),
 }
 """Methods that learn from annotated images, with the settings by which they learn."""
