@@ -44,8 +44,8 @@ _CHANNELS = 80
 _ALIGN = 32
 _MASK_SIDE = 48
 """Cells a side of the grid on which a mask is decoded; the mask has twice as many."""
-_ANCHORS = ((20, 50), (80, 120), (170, 280))
-"""Sizes by level, working pixels: heads are about 20 long, whole sperm 30–340. The finest level has none."""
+_ANCHORS = ((34, 64), (100, 150), (220, 310))
+"""Sizes by level, working pixels: heads are about 34, whole sperm 50 to 340. The finest level has none."""
 _RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _LEAST_SCORE = 0.05
 _HEAD_INSIDE = 0.5
