@@ -57,7 +57,7 @@ class Naive:
             covered |= head.region.full(shape)
         lines = ridges(stain, _TAIL_WIDTH_HL * head_length) & ~grown(covered, 0.05 * head_length)
         skeleton = trace(remove_small_objects(lines, max_size=round(0.1 * head_length**2)), 0.3 * head_length)
-        walks = walks_from(heads, skeleton, shape, head_length, _GAP_HL)
+        walks = walks_from(heads, skeleton, head_length, _GAP_HL)
         found = []
         for number, head in enumerate(heads):
             parts = {"head": head.region}

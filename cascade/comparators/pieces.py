@@ -1,7 +1,6 @@
-"""Maps of parts → sperm: every head with the flagellum that is connected to it.
+"""Maps of parts → sperm: every head with the flagellum that leads away from it.
 
-Where several heads hang together, each pixel of flagellum belongs to the head that is nearest along the
-flagellum (a watershed from the heads).
+A piece of flagellum that several sperm share is divided by the greedy walk: from each head straight on.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from cascade.comparators.protocol import FoundSperm
-from cascade.geometry import ellipse_axes
+from cascade.comparators.walking import Walk, walks_from
+from cascade.geometry import ellipse_axes, paint_polyline, smooth_polyline
 from cascade.preprocess import grown
 from cascade.prompts import blob_centres
-from cascade.types import BoolArray, FloatArray, Region
+from cascade.skeleton import trace
+from cascade.types import BoolArray, FloatArray, Head, Region
 
 MAPS = ("acrosome", "nucleus", "vacuole", "midpiece", "tail", "head", "flagellum")
 """What each map shows the probability of; a head is its parts together, and so is a flagellum."""
@@ -25,21 +26,45 @@ _HEAD, _FLAGELLUM = 5, 6
 _LEVEL = 0.5
 _LEAST_HEAD = 0.3
 """Share of the median head's area under which a piece is none."""
+_SPUR_HL, _GAP_HL, _NEAR_HL, _WIDTH_HL = 0.25, 1.0, 0.22, 0.06
 
 
 def sperm_of_maps(maps: FloatArray) -> list[FoundSperm]:
     """Sperm from probabilities `(maps, height, width)` in the order of `MAPS`, the surest first."""
-    heads = _split_heads(maps[_HEAD] > _LEVEL)
-    count = int(heads.max())
-    if not count:
+    shape = maps.shape[1], maps.shape[2]
+    heads = _heads(_split_heads(maps[_HEAD] > _LEVEL))
+    if not heads:
         return []
-    areas = np.bincount(heads.ravel(), minlength=count + 1)[1:]
-    keep = np.flatnonzero(areas >= _LEAST_HEAD * np.median(areas)) + 1
-    flagellum = (maps[_FLAGELLUM] > _LEVEL) & (heads == 0)
-    both = grown(flagellum | (heads > 0), 1.5)
-    owner = watershed(np.zeros(both.shape, np.uint8), np.where(np.isin(heads, keep), heads, 0), mask=both)
-    found = [_sperm(maps, heads == label, flagellum & (owner == label)) for label in keep.tolist()]
+    head_length = float(np.median([head.length for head in heads]))
+    covered = np.zeros(shape, bool)
+    for head in heads:
+        covered |= head.region.full(shape)
+    flagellum = (maps[_FLAGELLUM] > _LEVEL) & ~covered
+    skeleton = trace(flagellum & ~grown(covered, 0.03 * head_length), _SPUR_HL * head_length)
+    walks = walks_from(heads, skeleton, head_length, _GAP_HL)
+    found = []
+    for number, head in enumerate(heads):
+        own = np.zeros(shape, bool)
+        if number in walks:
+            own = _along(walks[number], head, flagellum, head_length) & ~head.region.full(shape)
+        found.append(_sperm(maps, head.region.full(shape), own))
     return sorted(found, key=lambda one: -one.score)
+
+
+def _heads(labels: NDArray[np.int32]) -> list[Head]:
+    """Pieces numbered from 1, those left out that are much smaller than the median."""
+    boxes = [(number, box) for number, box in enumerate(ndimage.find_objects(labels), 1) if box is not None]
+    regions = [Region.from_full(labels[box] == n, box[1].start, box[0].start) for n, box in boxes]
+    least = _LEAST_HEAD * float(np.median([region.area for region in regions])) if regions else 0.0
+    return [Head(one, 1.0, *ellipse_axes(one)) for one in regions if one.area >= least]
+
+
+def _along(walk: Walk, head: Head, flagellum: BoolArray, head_length: float) -> BoolArray:
+    """The flagellum along a walk; where the walk jumps a gap, a line as wide as flagella are."""
+    line = smooth_polyline(np.concatenate([head.centre[None], walk.points]), 2.0, 0.08 * head_length)
+    shape = flagellum.shape[0], flagellum.shape[1]
+    near = paint_polyline(line, _NEAR_HL * head_length, shape).full(shape)
+    return np.asarray((near & flagellum) | paint_polyline(line, _WIDTH_HL * head_length, shape).full(shape))
 
 
 def _split_heads(mask: BoolArray) -> NDArray[np.int32]:

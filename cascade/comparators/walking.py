@@ -6,7 +6,7 @@ ahead. It never turns back, asks no model, and does not weigh one tail against a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,21 +49,20 @@ class Walk:
 
 
 def walks_from(
-    heads: Sequence[Head], skeleton: Skeleton, shape: tuple[int, int], head_length: float, gap_hl: float
+    heads: Sequence[Head], skeleton: Skeleton, head_length: float, gap_hl: float
 ) -> dict[int, Walk]:
     """One walk a head at most, and one head an end of the skeleton; the most convincing first.
 
     Args:
         heads: of the image.
         skeleton: of the flagella, without the heads.
-        shape: `(height, width)` of the image.
         head_length: pixels.
         gap_hl: longest gap jumped, head lengths.
     """
     options = [
         walk
         for number, head in enumerate(heads)
-        for walk in _options(number, head, skeleton, shape, head_length, gap_hl * head_length)
+        for walk in _options(number, head, skeleton, head_length, gap_hl * head_length)
     ]
     taken: set[End] = set()
     out: dict[int, Walk] = {}
@@ -74,12 +73,10 @@ def walks_from(
     return out
 
 
-def _options(
-    number: int, head: Head, skeleton: Skeleton, shape: tuple[int, int], head_length: float, gap: float
-) -> list[Walk]:
+def _options(number: int, head: Head, skeleton: Skeleton, head_length: float, gap: float) -> list[Walk]:
     """Walks from every free end near a head."""
     reach = _START_HL * head_length
-    away = _distance_to(head, shape, reach)
+    away = _distance_to(head, reach)
     out = []
     for branch in range(len(skeleton.branches)):
         for end in (0, 1):
@@ -99,7 +96,7 @@ def _options(
     return out
 
 
-def _distance_to(head: Head, shape: tuple[int, int], reach: float):  # type: ignore[no-untyped-def]
+def _distance_to(head: Head, reach: float) -> Callable[[FloatArray], float]:
     """Function of a place: pixels to the head's edge, infinite beyond `reach`."""
     margin = int(np.ceil(reach)) + 2
     padded: BoolArray = np.pad(head.region.mask, margin)

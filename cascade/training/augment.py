@@ -39,6 +39,8 @@ class Placement:
 
     def mask(self, region: Region) -> BoolArray:
         """A region placed: `shape`, bool."""
+        if not region.area:
+            return np.zeros(self.shape, bool)
         matrix = self.matrix.copy()
         matrix[:, 2] += matrix[:, :2] @ [region.x0, region.y0]
         size = self.shape[1], self.shape[0]

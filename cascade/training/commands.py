@@ -135,6 +135,9 @@ def _supervised(name: str) -> Callable[..., None]:
         check_every: Annotated[
             int, typer.Option(min=1, help="Steps between looks at the held-out images.")
         ] = default.check_every,
+        minutes: Annotated[
+            int, typer.Option(min=0, help="End in time, after so many minutes in all; 0: after all steps.")
+        ] = default.minutes,
         device: Annotated[str, typer.Option(metavar="DEVICE", help=_DEVICE)] = "auto",
     ) -> None:
         with reported():
@@ -150,14 +153,15 @@ def _supervised(name: str) -> Callable[..., None]:
                 workers=(0 if where == "cpu" else _workers(where)) if workers is None else workers,
                 save_every=save_every,
                 check_every=check_every,
+                minutes=minutes,
             )
         again = f"The same command goes on from the last checkpoint in {out}."
         with reported(FAILED, f"Interrupted. {again}"):
-            done = _teach(name, data, images, until.date() if until else None, out, settings, where)
-        if done < steps:
-            say(f"Stopped and saved at step {done} of {steps}. {again}")
+            weights = _teach(name, data, images, until.date() if until else None, out, settings, where)
+        if weights is None:
+            say(f"Stopped and saved. {again}")
             raise typer.Exit(INTERRUPTED)
-        typer.echo(f"The weights are in {out / name}.safetensors, the learning curve in {out / 'log.jsonl'}.")
+        typer.echo(f"The weights are in {weights}, the learning curve in {out / 'log.jsonl'}.")
 
     command.__doc__ = f"""Teach the method `{name}` on annotated images, from scratch.
 
@@ -166,7 +170,7 @@ def _supervised(name: str) -> Callable[..., None]:
 
     DIR receives {name}.safetensors, checkpoint.pt and log.jsonl.
 
-    A run that goes on may differ in steps, threads, workers, save-every, check-every and device.
+    A run that goes on may differ in steps, minutes, threads, workers, save-every, check-every and device.
     """
     return command
 
@@ -220,7 +224,7 @@ def _teach(
     out: Path,
     settings: SupervisedTraining,
     device: str,
-) -> int:
+) -> Path | None:
     import torch  # noqa: PLC0415  slow to import
 
     from cascade.training.labels import choose_images  # noqa: PLC0415

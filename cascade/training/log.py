@@ -34,6 +34,11 @@ class JsonLog:
         self._began = time.monotonic() - (float(kept[-1].get("seconds", 0)) if kept else 0.0)
         self._since: list[Mapping[str, float]] = []
 
+    @property
+    def seconds(self) -> float:
+        """Seconds that the training has taken, over all its runs."""
+        return time.monotonic() - self._began
+
     def __call__(self, step: int, losses: Mapping[str, float]) -> None:
         """Note the losses of a step.
 
@@ -55,7 +60,7 @@ class JsonLog:
         self._append(step, {"held_out": dict(figures)})
 
     def _append(self, step: int, values: Mapping[str, object]) -> None:
-        line = {"step": step, "seconds": round(time.monotonic() - self._began, 1), **values}
+        line = {"step": step, "seconds": round(self.seconds, 1), **values}
         with explained(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 

@@ -51,6 +51,8 @@ class SupervisedTraining:
         workers: processes that prepare images; 0 prepares them between the steps.
         save_every: steps between checkpoints.
         check_every: steps between looks at the held-out images.
+        minutes: the training ends after so long, over all its runs, however many steps it has taken; the
+            learning rate falls in time. 0: after all steps. Such a training is not repeated by its seed.
 
     Raises:
         ConfigError: a value is out of range.
@@ -64,6 +66,7 @@ class SupervisedTraining:
     workers: int = 0
     save_every: int = 200
     check_every: int = 200
+    minutes: int = 0
 
     def __post_init__(self) -> None:
         _check_range(self, at_least_one=("steps", "batch", "save_every", "check_every"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def train_supervised(
     device: torch.device,
     watcher: Watcher | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> int:
+) -> Path | None:
     """Train, or go on from `out/checkpoint.pt`.
 
     Writes `out/NAME.safetensors`, the running average of the weights where the held-out images came out best,
@@ -96,13 +97,14 @@ def train_supervised(
         data: to learn from.
         out: folder of checkpoint, log and weights.
         settings: of the run. One that goes on needs the settings of the run before, except for steps (the
-            learning rate follows the new number), threads, workers, save_every and check_every.
+            learning rate follows the new number), threads, workers, save_every, check_every and
+            minutes.
         device: where to train.
         watcher: told what happens.
         stop: asked after every step; where it says so, the run is saved and ends early.
 
     Returns:
-        Steps taught so far: `settings.steps`, or fewer after a stop.
+        The weights; None after a stop.
 
     Raises:
         AnnotationError, ImageError: the data is damaged.
@@ -128,21 +130,31 @@ def train_supervised(
     checked = read_labelled(data.truths, some) if learner.step < settings.steps else []
     log = JsonLog(out / LOG, learner.step)
     watcher.begin(learner.step, settings.steps)
-    for batch in _batches(subject, examples, settings, learner.step):
-        losses = learner.learn(batch)
-        log(learner.step, losses)
-        watcher.taught(learner.step, losses)
-        last, stopping = learner.step == settings.steps, stop()
-        if last or learner.step % settings.check_every == 0:
-            figures = learner.check(checked)
-            log.note(learner.step, figures)
-            watcher.checked(learner.step, figures)
-            learner.keep_best(out, figures, noted)
-        if last or stopping or learner.step % settings.save_every == 0:
-            learner.save(out, noted)
-        if stopping:
-            break
-    return learner.step
+    weights = out / f"{subject.name}.safetensors"
+    with closing(_batches(subject, examples, settings, learner.step)) as batches:
+        for batch in batches:
+            losses = learner.learn(batch, _steps_in_time(settings, learner.step, log.seconds))
+            log(learner.step, losses)
+            watcher.taught(learner.step, losses)
+            in_time = not settings.minutes or log.seconds < 60 * settings.minutes
+            last, stopping = learner.step == settings.steps or not in_time, stop()
+            if last or learner.step % settings.check_every == 0:
+                figures = learner.check(checked)
+                log.note(learner.step, figures)
+                watcher.checked(learner.step, figures)
+                learner.keep_best(weights, figures, noted)
+            if last or stopping or learner.step % settings.save_every == 0:
+                learner.save(out, noted)
+            if last or stopping:
+                return weights if last else None
+    return weights
+
+
+def _steps_in_time(settings: SupervisedTraining, step: int, seconds: float) -> int:
+    """Steps that the training will have taken when it ends: all, or what the time is enough for."""
+    if not settings.minutes or not step:
+        return settings.steps
+    return min(settings.steps, max(step + 1, round(step * 60 * settings.minutes / max(seconds, 1.0))))
 
 
 class _Learner(Learner):
@@ -152,12 +164,12 @@ class _Learner(Learner):
         super().__init__(subject.build(), device, settings.rate)
         self._subject, self._settings, self._best = subject, settings, -1.0
 
-    def learn(self, batch: Batch) -> dict[str, float]:
-        """One step; returns its losses."""
+    def learn(self, batch: Batch, steps: int) -> dict[str, float]:
+        """One step of `steps`; returns its losses."""
         # Detectors draw what they learn from: a run that goes on draws as one that never stopped.
         torch.manual_seed(self._settings.seed * 1_000_003 + self.step)
         losses = self._subject.losses(self._network.train(), batch, self._device)
-        return self.update(losses, cosine_rate(self._settings.rate, self.step, self._settings.steps))
+        return self.update(losses, cosine_rate(self._settings.rate, self.step, steps))
 
     def check(self, held_out: Sequence[LabelledImage]) -> dict[str, float]:
         """Figures on held-out images, of the running average of the weights."""
@@ -165,12 +177,12 @@ class _Learner(Learner):
         found = [self._subject.find(network, image.pixels, self._device) for image in held_out]
         return agreement(found, held_out)
 
-    def keep_best(self, out: Path, figures: Mapping[str, float], noted: Mapping[str, Any]) -> None:
+    def keep_best(self, weights: Path, figures: Mapping[str, float], noted: Mapping[str, Any]) -> None:
         """Write the weights where no earlier ones did as well."""
         if figures["mIoU"] >= self._best:
             self._best = figures["mIoU"]
             note = {**noted, "step": self.step, **{f"held-out {k}": v for k, v in figures.items()}}
-            write_weights(self.average, out / f"{self._subject.name}.safetensors", self._subject.name, note)
+            write_weights(self.average, weights, self._subject.name, note)
 
     def save(self, out: Path, noted: Mapping[str, Any]) -> None:
         """Write everything as a checkpoint, whole or not at all."""
@@ -198,7 +210,7 @@ class _Examples(Dataset[Sample]):
 
 def _batches(
     subject: Subject, images: Sequence[LabelledImage], settings: SupervisedTraining, step: int
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """The batches of the steps still to do."""
     if step >= settings.steps:
         return
