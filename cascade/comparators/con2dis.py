@@ -268,8 +268,8 @@ def _ordered(places: FloatArray, head_length: float) -> list[FloatArray]:
         if len(members) < 3:
             continue
         part = csr_array(tree[np.ix_(members, members)])
-        one = int(np.argmax(dijkstra(part, directed=False, indices=0)))
-        other = int(np.argmax(dijkstra(part, directed=False, indices=one)))
+        apart = np.asarray(dijkstra(part, directed=False))
+        one, other = (int(index) for index in np.unravel_index(int(apart.argmax()), apart.shape))
         _, before = breadth_first_order(part, one, directed=False)
         way = [other]
         while way[-1] != one:

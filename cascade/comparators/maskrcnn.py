@@ -163,7 +163,7 @@ def load_maskrcnn(device: str = "auto", weights: Path | None = None) -> MaskRCNN
 
 
 def find_sperm(
-    network: nn.Module, pixels: UInt8Array, device: torch.device, scale: float, shape: tuple[int, int]
+    network: SpermRCNN, pixels: UInt8Array, device: torch.device, scale: float, shape: tuple[int, int]
 ) -> list[FoundSperm]:
     """Sperm in a normalised image at working size.
 

@@ -110,4 +110,4 @@ def restain(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
         out = np.asarray(cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.0))), np.float32)
     if rng.random() < 0.3:
         out = out + rng.standard_normal(out.shape, dtype=np.float32) * np.float32(rng.uniform(0.5, 4.0))
-    return np.clip(out, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(out, 0, 255), np.uint8)

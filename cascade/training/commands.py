@@ -181,9 +181,7 @@ for _name in SUPERVISED:
 
 @app.command()
 def card(
-    weights: Annotated[
-        Path, typer.Argument(metavar="WEIGHTS", help="A tiny.safetensors of `cs3 train tiny`.")
-    ],
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A .safetensors file of `cs3 train`.")],
     *,
     scores: Annotated[
         Path, typer.Option(metavar="FILE", help="What `cs3 score --json` printed for these weights.")
@@ -192,12 +190,21 @@ def card(
     note: Annotated[
         str, typer.Option(metavar="TEXT", help="What else a reader of the card should know.")
     ] = "",
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The training's log.jsonl: kept beside the card, and drawn as a learning curve.",
+        ),
+    ] = None,
 ) -> None:
     """Write the model card of trained weights beside them: tiny.md for tiny.safetensors."""
     with reported():
         from cascade.training.card import write_card  # noqa: PLC0415
 
-        path = write_card(weights, scores, scored_on, note)
+        path = write_card(weights, scores, scored_on, note, log)
     typer.echo(f"The card is {path}.")
 
 

@@ -28,7 +28,7 @@ class JsonLog:
 
     def __init__(self, path: Path, step: int = 0) -> None:
         self._path = path
-        kept = [line for line in _lines(path) if line["step"] <= step]
+        kept = [line for line in read_log(path) if line["step"] <= step]
         with whole_text(path) as file:
             file.writelines(json.dumps(line) + "\n" for line in kept)
         self._began = time.monotonic() - (float(kept[-1].get("seconds", 0)) if kept else 0.0)
@@ -71,7 +71,7 @@ def _means(several: list[Mapping[str, float]]) -> dict[str, float]:
     return {name: round(sum(some) / len(some), 4) for name, some in values.items()}
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines of a log; what a killed run left of its last one is no line."""
     if not path.exists():
         return []

@@ -109,7 +109,7 @@ def _union(target: dict[str, Tensor], kind: int) -> Tensor:
 
 def find(network: nn.Module, pixels: UInt8Array, device: torch.device) -> list[FoundSperm]:
     """The sperm in a normalised image at working size."""
-    return find_sperm(network, pixels, device, 1.0, (pixels.shape[0], pixels.shape[1]))
+    return find_sperm(cast(SpermRCNN, network), pixels, device, 1.0, (pixels.shape[0], pixels.shape[1]))
 
 
 SUBJECT = Subject(ARCHITECTURE, SpermRCNN, sample, collate, losses, find)

@@ -13,7 +13,7 @@ from cascade.comparators.pieces import MAPS, sperm_of_maps
 from cascade.comparators.protocol import FoundSperm
 from cascade.comparators.unet import ARCHITECTURE, UNet, predict_maps
 from cascade.training.augment import Placement, place, restain
-from cascade.training.labels import FLAGELLUM, HEAD, LabelledImage
+from cascade.training.labels import FLAGELLUM, HEAD, LabelledImage, Parts
 from cascade.training.learner import trains_in_bfloat16
 from cascade.training.losses import dice_loss
 from cascade.training.supervised import Sample, Subject
@@ -31,11 +31,11 @@ def sample(image: LabelledImage, rng: np.random.Generator, turned: bool) -> Samp
     placement = place(image.pixels.shape, SHAPE, rng, turned)
     return {
         "image": restain(placement.picture(image.pixels), rng),
-        "maps": np.mean([_maps(expert, placement) for expert in image.experts], axis=0, dtype=np.float32),
+        "maps": np.stack([_maps(expert, placement) for expert in image.experts]).mean(0),
     }
 
 
-def _maps(sperm: Sequence[dict[str, object]], placement: Placement) -> FloatArray:
+def _maps(sperm: Sequence[Parts], placement: Placement) -> FloatArray:
     out = np.zeros((len(MAPS), *placement.shape), np.float32)
     for parts in sperm:
         for channel, name in enumerate(MAPS):
