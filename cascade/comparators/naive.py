@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.feature import hessian_matrix, hessian_matrix_eigvals
 from skimage.filters import apply_hysteresis_threshold, threshold_otsu
-from skimage.morphology import remove_small_objects
+from skimage.morphology import remove_small_holes, remove_small_objects
 
 from cascade.comparators.identity import identity
 from cascade.comparators.protocol import FoundSperm
@@ -20,9 +20,9 @@ from cascade.preprocess import WHITE, grown, normalise
 from cascade.skeleton import trace
 from cascade.types import BoolArray, FloatArray, Head, Region, UInt8Array
 
-_HEAD_LENGTHS = (0.02, 0.12)
+_HEAD_LENGTHS = (0.015, 0.15)
 """Range of head lengths, by the image's width."""
-_OPENING = 0.005
+_OPENING = 0.006
 """Radius of the opening that takes lines away, by the image's width."""
 _AREAS = (0.4, 2.2)
 """Range of head areas, by the median head's."""
@@ -32,7 +32,8 @@ _FAINT = 30.0
 """What differs less from the background, in grey levels over three channels, is no head."""
 _RIDGE = (4.0, 9.0)
 """A ridge begins and goes on at these differences from its surroundings, grey levels."""
-_GAP_HL = 1.0
+_GAP_HL, _SPUR_HL = 1.0, 0.3
+_SPECK_HL2, _HOLE_HL2 = 0.1, 0.03
 
 
 class Naive:
@@ -56,7 +57,12 @@ class Naive:
         for head in heads:
             covered |= head.region.full(shape)
         lines = ridges(stain, _TAIL_WIDTH_HL * head_length) & ~grown(covered, 0.05 * head_length)
-        skeleton = trace(remove_small_objects(lines, max_size=round(0.1 * head_length**2)), 0.3 * head_length)
+        # The ridge filter answers little where lines cross: a hole that the walk would go round.
+        lines = remove_small_holes(
+            remove_small_objects(lines, max_size=round(_SPECK_HL2 * head_length**2)),
+            max_size=round(_HOLE_HL2 * head_length**2),
+        )
+        skeleton = trace(lines, _SPUR_HL * head_length)
         walks = walks_from(heads, skeleton, head_length, _GAP_HL)
         found = []
         for number, head in enumerate(heads):

@@ -134,9 +134,11 @@ def _overlap(one: Region, other: Region, of_smaller: bool) -> float:
 
 def _divided(mask: _Mask, shape: tuple[int, int], head_length: float) -> FoundSperm:
     """A mask of unknown parts: what is thick is head."""
-    reach = max(1, round(_HEAD_OPENING_HL * head_length))
+    padded: NDArray[np.uint8] = np.pad(mask.region.mask.astype(np.uint8), 1)
+    thickest = float(cv2.distanceTransform(padded, cv2.DIST_L2, 5).max())
+    reach = max(1, round(max(_HEAD_OPENING_HL * head_length, 0.5 * thickest)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    padded: NDArray[np.uint8] = np.pad(mask.region.mask.astype(np.uint8), reach)
+    padded = np.pad(padded[1:-1, 1:-1], reach)
     thick: BoolArray = cv2.morphologyEx(padded, cv2.MORPH_OPEN, disc)[reach:-reach, reach:-reach] > 0
     head = Region.from_full(thick & mask.region.mask, mask.region.x0, mask.region.y0)
     parts = {"head": head, "tail": without(mask.region, head)}

@@ -58,13 +58,13 @@ what it was taught. It does not judge morphology, and its masks are no diagnosis
 
 _METHODS = {
     "unet": """\
-A U-Net with a ResNet-18 encoder ({parameters} parameters). It marks the parts of sperm as maps, from which CS3
-makes sperm: pieces of the head map, each with the flagellum that the greedy walk finds for it. A method to
-compare CS3 with. For research use, not a medical device.""",
+A U-Net with a ResNet-18 encoder ({parameters} parameters). It marks the parts of sperm as maps, from which
+CS3 makes sperm: pieces of the head map, each with the flagellum that the greedy walk finds for it. A method
+to compare CS3 with. For research use, not a medical device.""",
     "maskrcnn": """\
-Mask R-CNN with a ResNet-18 and a feature pyramid, group normalisation throughout ({parameters} parameters). It
-finds whole sperm and heads as instances; each sperm takes the head that it contains. A method to compare CS3
-with. For research use, not a medical device.""",
+Mask R-CNN with a ResNet-18 and a feature pyramid, group normalisation throughout ({parameters} parameters).
+It finds whole sperm and heads as instances; each sperm takes the head that it contains. A method to compare
+CS3 with. For research use, not a medical device.""",
 }
 
 
@@ -74,9 +74,9 @@ def _about_method(name: str) -> About:
         licence="academic, non-commercial: see LICENSE.md beside this card",
         use=f"cs3 benchmark DATA --methods {name} --out DIR",
         data="""\
-**Data**: images and outlines of the Sperm Parsing Dataset (Chen et al., CP-Net), three experts, up to the date
-that the command names; the latest of these days were held out. From scratch: weights of other pictures were not
-used. The weights inherit the data set's licence: academic and other non-commercial use alone.""",
+**Data**: images and outlines of the Sperm Parsing Dataset (Chen et al., CP-Net), three experts, up to the
+date that the command names; the latest of these days were held out. From scratch: weights of other pictures
+were not used. The weights inherit the data set's licence: academic and other non-commercial use alone.""",
         limits="""\
 It was taught on smears of one source with few stains, and sees an image 640 pixels wide. Other stains,
 magnifications and cameras are outside what it was taught. Its masks are no diagnosis.""",

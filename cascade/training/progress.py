@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -40,7 +41,7 @@ class TrainingDisplay(Watcher):
             speed_estimate_period=_MEMORY_OF_SPEED,
         )
         self._losses: dict[str, float] = {}
-        self._first, self._steps, self._began = 0, 0, 0.0
+        self._first, self._steps, self._began, self._ends = 0, 0, 0.0, math.inf
         self._task = self._bar.add_task("", total=None, losses=first)
 
     def __enter__(self) -> Self:
@@ -59,6 +60,10 @@ class TrainingDisplay(Watcher):
         if not self._terminal and step < steps:
             say(f"[{step}/{steps}] {self._waits_for}")
 
+    def limited(self, seconds: float) -> None:
+        """From now on no more time is left than this."""
+        self._ends = time.monotonic() + seconds
+
     def taught(self, step: int, losses: Mapping[str, float]) -> None:
         """Move on by a step."""
         for name, value in losses.items():
@@ -67,7 +72,8 @@ class TrainingDisplay(Watcher):
         self._bar.update(self._task, completed=step, losses=told)
         if not self._terminal and (step % EVERY == 0 or step == self._steps):
             a_step = (time.monotonic() - self._began) / (step - self._first)
-            say(f"[{step}/{self._steps}] {told}; {_duration(a_step * (self._steps - step))} left")
+            left = min(a_step * (self._steps - step), max(0.0, self._ends - time.monotonic()))
+            say(f"[{step}/{self._steps}] {told}; {_duration(left)} left")
 
     def checked(self, step: int, figures: Mapping[str, float]) -> None:
         """Tell the figures of held-out images."""

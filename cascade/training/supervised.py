@@ -130,6 +130,8 @@ def train_supervised(
     checked = read_labelled(data.truths, some) if learner.step < settings.steps else []
     log = JsonLog(out / LOG, learner.step)
     watcher.begin(learner.step, settings.steps)
+    if settings.minutes:
+        watcher.limited(60 * settings.minutes - log.seconds)
     weights = out / f"{subject.name}.safetensors"
     with closing(_batches(subject, examples, settings, learner.step)) as batches:
         for batch in batches:

@@ -11,6 +11,9 @@ class Watcher:
     def begin(self, step: int, steps: int) -> None:
         """`step` of `steps` are done, perhaps by an earlier run."""
 
+    def limited(self, seconds: float) -> None:
+        """The training ends after so many seconds from now, however many steps are done by then."""
+
     def taught(self, step: int, losses: Mapping[str, float]) -> None:
         """One more step is done."""
 
