@@ -1,6 +1,6 @@
 """What a method is: it finds sperm in an image. Some methods can be taught, on annotated images.
 
-To add one, write a class with `name`, `identity` and `predict`, and name it in `comparators.registry`.
+To add one, write a class with `name`, `identity` and `predict`; docs/comparators.md shows one.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class TrainingData:
 
 
 class Trainable(Protocol):
-    """A method that learns from annotated images; see `cascade.comparators.registry.trainable`."""
+    """A method that learns from annotated images, as `cascade.training.supervised` does."""
 
     @property
     def name(self) -> str:

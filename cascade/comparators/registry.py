@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from cascade.comparators.protocol import Method
@@ -18,6 +19,9 @@ METHODS = {
 }
 """Name → what it is, in the order of tables."""
 TRAINABLE = ("unet", "maskrcnn")
+GROUP = "cs3.methods"
+"""Entry points of this group are methods of other packages: name = "module:function"; the function takes the
+device's name and returns a `Method`."""
 
 
 def load_method(
@@ -31,14 +35,14 @@ def load_method(
     """A method, ready to predict.
 
     Args:
-        name: one of `METHODS`.
+        name: one of `METHODS`, or of the entry-point group `GROUP`.
         device: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
         model: promptable model of cs3, con2dis and sam, as `cascade.sam.registry.load_model` takes it.
         config: of the cascade, for cs3 and con2dis; None: the default.
         weights: of unet and maskrcnn; None: those that ship with the package.
 
     Raises:
-        ConfigError: unknown name.
+        ConfigError: unknown name, or an entry point that leads nowhere.
         DeviceError: the device is not there.
         ModelError: weights or a library are missing or damaged.
     """
@@ -57,7 +61,26 @@ def load_method(
         from cascade.comparators.maskrcnn import load_maskrcnn  # noqa: PLC0415
 
         return load_maskrcnn(device, weights)
-    raise ConfigError(f"there is no method {name!r}: expected one of {', '.join(METHODS)}")
+    further = installed()
+    if name in further:
+        return _installed(further[name], device)
+    raise ConfigError(f"there is no method {name!r}: expected one of {', '.join([*METHODS, *further])}")
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Methods that other packages offer, by name; a name of `METHODS` stays what it is."""
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in METHODS}
+
+
+def _installed(point: EntryPoint, device: str) -> Method:
+    try:
+        made: Method = point.load()(device)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"method {point.name!r}: expected a function at {point.value}, found none ({error}); "
+            "install its package again"
+        ) from error
+    return made
 
 
 def _promptable(name: str, device: str, model: str | Path, config: CS3Config) -> Method:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cascade.comparators import registry
 from cascade.comparators.cs3 import CS3, found
 from cascade.comparators.identity import identity
+from cascade.comparators.naive import Naive
 from cascade.comparators.protocol import PARTS, FoundSperm
 from cascade.comparators.registry import METHODS, load_method
 from cascade.config import CS3Config, KnotsConfig
@@ -76,3 +81,37 @@ def test_a_result_becomes_an_answer_cut_to_the_image() -> None:
     assert (first.score, second.score) == (0.9, 0.4)
     assert first.parts["tail"].box == (7, 5, 20, 7)
     assert set(second.parts) == {"head"}
+
+
+# --- methods of other packages
+
+
+def example(device: str) -> object:
+    path = Path(__file__).parents[2] / "docs" / "example_method.py"
+    return runpy.run_path(str(path))["dark_spots"](device)
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
+    several = [EntryPoint(name.replace("_", "-"), value, registry.GROUP) for name, value in points.items()]
+    monkeypatch.setattr(registry, "entry_points", lambda group: several if group == registry.GROUP else [])
+
+
+def test_the_documented_example_is_a_method(monkeypatch: pytest.MonkeyPatch, crossing) -> None:  # type: ignore[no-untyped-def]
+    offer(monkeypatch, dark_spots=f"{__name__}:example", naive="nowhere:gone")
+    method = load_method("dark-spots")
+    found = method.predict(crossing.image)
+    assert len(found) == 2
+    heads = [Region.from_full(parts["acrosome"] | parts["nucleus"]) for parts in crossing.sperm]
+    assert all(max(one.parts["head"].iou(head) for head in heads) > 0.9 for one in found)
+    assert method.predict(np.full((20, 20, 3), 230, np.uint8)) == []
+    assert load_method("naive").identity == Naive().identity  # a name that is taken stays what it is
+    source = (Path(__file__).parents[2] / "docs" / "example_method.py").read_text()
+    assert len(source.splitlines()) < 60
+
+
+def test_an_offer_that_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, gone="cascade.nowhere:gone")
+    with pytest.raises(ConfigError, match=r"method 'gone': expected a function at cascade\.nowhere:gone"):
+        load_method("gone")
+    with pytest.raises(ConfigError, match=r"expected one of .*naive, gone"):
+        load_method("other")
