@@ -162,9 +162,7 @@ def put_together(
         pairs = match(heads, tails, head_length, config.matching, views, owners, necks)
     with clock("joining"):
         at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]
-        tails = join_pieces(
-            tails, at_heads, normalised, first, head_length, config.joining, config.tails
-        )
+        tails = join_pieces(tails, at_heads, normalised, first, head_length, config.joining, config.tails)
     with clock("matching"):
         fits = fitting(heads, tails, head_length, config.matching, views, owners, necks)
         pairs = best_total(fits, config.matching)

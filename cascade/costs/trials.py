@@ -18,6 +18,7 @@ from cascade.pipeline import segment
 from cascade.sam.protocol import PromptableModel
 from cascade.types import UInt8Array
 
+
 @dataclass(frozen=True)
 class Variant:
     """One way to run the pipeline.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,18 +12,14 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
-from cascade.errors import ModelError
-from cascade.exports.atomic import write_bytes
 from cascade.geometry import unit_vectors
 from cascade.prompts import MOST_POINTS
 from cascade.sam.checkpoints import sha256_of
 from cascade.sam.protocol import DenseMaps, Masks, Part, Prompts
 from cascade.sam.registry import TINY_WEIGHTS
 from cascade.sam.tiny_network import ALIGN, MASK_STRIDE, PART_TOKEN, STRIDE, Features, TinySam
+from cascade.sam.weightfile import read_note, read_weights, write_weights
 from cascade.types import UInt8Array
 
 ARCHITECTURE = "tiny"
@@ -228,19 +223,8 @@ def read_network(path: Path) -> TinySam:
     Raises:
         ModelError: as `load_tiny`.
     """
-    read_training(path)
     network = TinySam()
-    try:
-        with safe_open(path, "pt") as file:
-            state: dict[str, Tensor] = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        network.load_state_dict(state)
-    except (SafetensorError, OSError) as error:
-        raise _damaged(path, error) from error
-    except RuntimeError as error:
-        raise ModelError(
-            f"{path}: expected the weights of this version's '{ARCHITECTURE}', found others ({error}); "
-            "train them anew with `cs3 train tiny`, or use the version of CS3 that wrote them."
-        ) from error
+    read_weights(network, path, ARCHITECTURE)
     return network
 
 
@@ -250,23 +234,7 @@ def read_training(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: the file is missing, damaged, or of another architecture.
     """
-    if not path.is_file():
-        raise ModelError(
-            f"{path}: expected weights, found no file; "
-            "reinstall the package, or train them with `cs3 train tiny`."
-        )
-    try:
-        with safe_open(path, "pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-        training: dict[str, Any] = json.loads(metadata.get("training", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _damaged(path, error) from error
-    if metadata.get("architecture") != ARCHITECTURE:
-        found = metadata.get("architecture", "none named")
-        raise ModelError(
-            f"{path}: expected the architecture '{ARCHITECTURE}', found {found}; name another file."
-        )
-    return training
+    return read_note(path, ARCHITECTURE)
 
 
 def save_tiny(network: TinySam, path: Path, training: dict[str, Any]) -> None:
@@ -275,12 +243,4 @@ def save_tiny(network: TinySam, path: Path, training: dict[str, Any]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    state = {key: value.detach().cpu().half().contiguous() for key, value in network.state_dict().items()}
-    metadata = {"architecture": ARCHITECTURE, "training": json.dumps(training, sort_keys=True)}
-    write_bytes(path, save(state, metadata))
-
-
-def _damaged(path: Path, error: Exception) -> ModelError:
-    return ModelError(
-        f"{path}: expected weights in a safetensors file, found a damaged one ({error}); copy it again."
-    )
+    write_weights(network, path, ARCHITECTURE, training)

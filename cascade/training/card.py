@@ -13,34 +13,52 @@ from safetensors import safe_open
 from cascade.errors import AnnotationError
 from cascade.exports.atomic import whole_text
 from cascade.sam.checkpoints import sha256_of
-from cascade.sam.tiny import ARCHITECTURE, WORKING_HEAD_LENGTH, read_training
-from cascade.training.settings import TinyTraining
+from cascade.sam.registry import TINY
+from cascade.sam.statedict import declared_architecture
+from cascade.sam.weightfile import read_note
+from cascade.training.about import About, about_architecture
+from cascade.training.curve import learning_curve
+from cascade.training.log import read_log
 
 _COUNTS = ("images", "sperm", "predicted")  # figures without a fraction
 
 
-def write_card(weights: Path, scores: Path, scored_on: str, note: str = "") -> Path:
+def write_card(weights: Path, scores: Path, scored_on: str, note: str = "", log: Path | None = None) -> Path:
     """Write the card of weights beside them.
 
     Args:
-        weights: written by `cs3 train tiny`.
+        weights: written by `cs3 train`.
         scores: JSON of figure → value, as `cs3 score --json` prints it.
         scored_on: the images and the truth that the figures are of.
         note: what else a reader should know.
+        log: of the training; it is kept beside the card, and drawn as a learning curve.
 
     Returns:
         The card's path: the weights' with the suffix `.md`.
 
     Raises:
         AnnotationError: the scores are not what `cs3 score --json` prints.
-        ModelError: the weights are missing, damaged, or of another architecture.
+        ModelError: the weights are missing, damaged, or of an unknown architecture.
         OutputError: the card cannot be written.
     """
-    training = read_training(weights)
+    architecture = declared_architecture(weights) if weights.is_file() else TINY
+    about = about_architecture(architecture or TINY)
+    training = read_note(weights, architecture or TINY)
     figures = _figures(scores)
+    curve = ""
+    if log is not None:
+        lines = read_log(log)
+        picture = weights.with_suffix(".svg")
+        with whole_text(weights.with_suffix(".log.jsonl")) as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+        with whole_text(picture) as file:
+            file.write(learning_curve(lines, weights.stem))
+        curve = (
+            f"![Learning curve]({picture.name})\n\nThe curve's figures are in `{weights.stem}.log.jsonl`.\n\n"
+        )
     path = weights.with_suffix(".md")
     with whole_text(path) as file:
-        file.write(_card(weights, training, figures, scored_on, note))
+        file.write(_card(weights, about, training, figures, scored_on, _paragraph(note) + curve))
     return path
 
 
@@ -59,32 +77,34 @@ def _figures(path: Path) -> dict[str, float]:
 
 
 def _card(
-    weights: Path, training: Mapping[str, Any], figures: Mapping[str, float], scored_on: str, note: str
+    weights: Path,
+    about: About,
+    training: Mapping[str, Any],
+    figures: Mapping[str, float],
+    scored_on: str,
+    note: str,
 ) -> str:
+    name = declared_architecture(weights) or TINY
     return f"""# {weights.stem}
 
-A promptable segmentation model for stained sperm: Segment Anything's prompt encoder and mask decoder behind a
-small convolutional image encoder ({_parameters(weights):,} parameters). For prompts on a sperm it returns the
-whole sperm, its head, or its flagellum; without prompts it offers dense maps of heads, flagella and their
-direction. For research use, not a medical device.
+{about.description.format(parameters=f"{_parameters(weights):,}")}
 
 | | |
 | --- | --- |
 | file | `{weights.name}`, {weights.stat().st_size:,} bytes, half precision |
 | sha256 | `{sha256_of(weights)}` |
-| architecture | `{ARCHITECTURE}` |
-| licence | Apache-2.0 |
-| use | `cs3 segment --model {weights.name} INPUT... --out DIR` |
+| architecture | `{name}` |
+| licence | {about.licence} |
+| use | `{about.use.format(weights=weights.name)}` |
 
 ## Training
 
-**Data**: synthetic smears alone, drawn while it learnt. No human labels and no photographs were used, so no
-condition of any data set applies to the weights.
+{about.data}
 
-**Command**: `{_command(training)}`
+**Command**: `{_command(name, about, training)}`
 
 {_settings(training)}
-{_paragraph(note)}## What it reaches
+{note}## What it reaches
 
 Scored on: {scored_on}
 
@@ -92,9 +112,7 @@ Scored on: {scored_on}
 
 ## Limits
 
-Synthetic smears look like bright-field photographs of stained smears; CS3 rescales an image so that a head is
-about {WORKING_HEAD_LENGTH:.0f} pixels long. Unstained, fluorescent and phase-contrast images are outside
-what it was taught. It does not judge morphology, and its masks are no diagnosis.
+{about.limits}
 """
 
 
@@ -108,17 +126,17 @@ def _parameters(weights: Path) -> int:
         return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
 
 
-def _command(training: Mapping[str, Any]) -> str:
+def _command(name: str, about: About, training: Mapping[str, Any]) -> str:
     """The command that trains such weights; settings at their defaults are left out."""
-    default = TinyTraining()
+    default = about.default
     options = [
         f"--{name.replace('_', '-')} {training[name]}"
-        for name in ("steps", "dense_steps", "batch", "rate", "seed")
-        if name in training and training[name] != getattr(default, name)
+        for name in ("steps", "dense_steps", "minutes", "batch", "rate", "seed")
+        if name in training and training[name] != getattr(default, name, None)
     ]
     if training.get("init"):
         options.append("--init WEIGHTS")
-    return " ".join(["cs3 train tiny --out DIR", *options])
+    return " ".join([f"cs3 train {name} {about.files}", *options])
 
 
 def _settings(training: Mapping[str, Any]) -> str:

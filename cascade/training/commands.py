@@ -1,8 +1,10 @@
-"""`cs3 train`: teach the built-in model anew, from synthetic smears alone."""
+"""`cs3 train`: teach the built-in model from synthetic smears, or a method to compare with from labels."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +12,16 @@ import typer
 
 from cascade.console import FAILED, INTERRUPTED, WRONG_USE, reported, say, say_error
 from cascade.errors import ConfigError
-from cascade.training.settings import TinyTraining
+from cascade.training.settings import SUPERVISED, SupervisedTraining, TinyTraining
 
-app = typer.Typer(help="Teach the built-in model anew, from synthetic smears alone.", no_args_is_help=True)
+app = typer.Typer(
+    help="Teach the built-in model from synthetic smears, or a method to compare with from labels.",
+    no_args_is_help=True,
+)
 _DEFAULT = TinyTraining()
+_THREADS = "CPU threads of the network; 0 takes every core."
+_SAVE_EVERY = "Steps between checkpoints."
+_DEVICE = "auto (a GPU where there is one), cpu, cuda or cuda:N."
 
 
 @app.callback()
@@ -34,9 +42,7 @@ def tiny(
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = _DEFAULT.batch,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = _DEFAULT.rate,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and smears.")] = _DEFAULT.seed,
-    threads: Annotated[
-        int, typer.Option(min=0, help="CPU threads of the network; 0 takes every core.")
-    ] = _DEFAULT.threads,
+    threads: Annotated[int, typer.Option(min=0, help=_THREADS)] = _DEFAULT.threads,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -45,10 +51,8 @@ def tiny(
             show_default=False,
         ),
     ] = None,
-    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = _DEFAULT.save_every,
-    device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
-    ] = "auto",
+    save_every: Annotated[int, typer.Option(min=1, help=_SAVE_EVERY)] = _DEFAULT.save_every,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help=_DEVICE)] = "auto",
     init: Annotated[
         Path | None,
         typer.Option(
@@ -89,11 +93,95 @@ def tiny(
     typer.echo(f"cs3 segment --model {weights} INPUT... --out DIR")
 
 
+def _supervised(name: str) -> Callable[..., None]:
+    """The command that teaches a method on annotated images; all of them have the same options."""
+    default = SUPERVISED[name]
+
+    def command(
+        *,
+        data: Annotated[
+            list[Path],
+            typer.Option(
+                metavar="FILE",
+                exists=True,
+                dir_okay=False,
+                help="COCO file with sperm_id; name it again for every expert of the same images.",
+            ),
+        ],
+        images: Annotated[
+            Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder of the images.")
+        ],
+        out: Annotated[
+            Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for weights, checkpoint and log.")
+        ],
+        until: Annotated[
+            datetime | None,
+            typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Leave out images of later dates."),
+        ] = None,
+        steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = default.steps,
+        batch: Annotated[int, typer.Option(min=1, help="Images a step.")] = default.batch,
+        rate: Annotated[float, typer.Option(help="Peak learning rate.")] = default.rate,
+        seed: Annotated[int, typer.Option(min=0, help="Of weights and augmentation.")] = default.seed,
+        threads: Annotated[int, typer.Option(min=0, help=_THREADS)] = default.threads,
+        workers: Annotated[
+            int | None,
+            typer.Option(
+                min=0,
+                help="Processes that prepare images; by itself none, on a GPU one a core.",
+                show_default=False,
+            ),
+        ] = None,
+        save_every: Annotated[int, typer.Option(min=1, help=_SAVE_EVERY)] = default.save_every,
+        check_every: Annotated[
+            int, typer.Option(min=1, help="Steps between looks at the held-out images.")
+        ] = default.check_every,
+        minutes: Annotated[
+            int, typer.Option(min=0, help="End in time, after so many minutes in all; 0: after all steps.")
+        ] = default.minutes,
+        device: Annotated[str, typer.Option(metavar="DEVICE", help=_DEVICE)] = "auto",
+    ) -> None:
+        with reported():
+            from cascade.sam.registry import resolve_device  # noqa: PLC0415
+
+            where = resolve_device(device)
+            settings = SupervisedTraining(
+                steps=steps,
+                batch=batch,
+                rate=rate,
+                seed=seed,
+                threads=threads,
+                workers=(0 if where == "cpu" else _workers(where)) if workers is None else workers,
+                save_every=save_every,
+                check_every=check_every,
+                minutes=minutes,
+            )
+        again = f"The same command goes on from the last checkpoint in {out}."
+        with reported(FAILED, f"Interrupted. {again}"):
+            weights = _teach(name, data, images, until.date() if until else None, out, settings, where)
+        if weights is None:
+            say(f"Stopped and saved. {again}")
+            raise typer.Exit(INTERRUPTED)
+        typer.echo(f"The weights are in {weights}, the learning curve in {out / 'log.jsonl'}.")
+
+    command.__doc__ = f"""Teach the method `{name}` on annotated images, from scratch.
+
+    The latest days of the images, a tenth of them, are held out: the weights that do best on them are kept.
+    The same command goes on where an earlier run ended.
+
+    DIR receives {name}.safetensors, checkpoint.pt and log.jsonl.
+
+    A run that goes on may differ in steps, minutes, threads, workers, save-every, check-every and device.
+    """
+    return command
+
+
+for _name in SUPERVISED:
+    app.command(_name)(_supervised(_name))
+
+
 @app.command()
 def card(
-    weights: Annotated[
-        Path, typer.Argument(metavar="WEIGHTS", help="A tiny.safetensors of `cs3 train tiny`.")
-    ],
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A .safetensors file of `cs3 train`.")],
     *,
     scores: Annotated[
         Path, typer.Option(metavar="FILE", help="What `cs3 score --json` printed for these weights.")
@@ -102,12 +190,21 @@ def card(
     note: Annotated[
         str, typer.Option(metavar="TEXT", help="What else a reader of the card should know.")
     ] = "",
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The training's log.jsonl: kept beside the card, and drawn as a learning curve.",
+        ),
+    ] = None,
 ) -> None:
     """Write the model card of trained weights beside them: tiny.md for tiny.safetensors."""
     with reported():
         from cascade.training.card import write_card  # noqa: PLC0415
 
-        path = write_card(weights, scores, scored_on, note)
+        path = write_card(weights, scores, scored_on, note, log)
     typer.echo(f"The card is {path}.")
 
 
@@ -121,6 +218,36 @@ def _train(out: Path, settings: TinyTraining, device: str, init: Path | None) ->
     try:
         with stop_on_request() as stop, TrainingDisplay() as display:
             return train_tiny(out, settings, torch.device(device), display, init=init, stop=stop)
+    except ConfigError as error:  # the folder holds another training
+        say_error(str(error))
+        raise typer.Exit(WRONG_USE) from error
+
+
+def _teach(
+    name: str,
+    truths: list[Path],
+    folder: Path,
+    until: date | None,
+    out: Path,
+    settings: SupervisedTraining,
+    device: str,
+) -> Path | None:
+    import torch  # noqa: PLC0415  slow to import
+
+    from cascade.training.labels import choose_images  # noqa: PLC0415
+    from cascade.training.progress import TrainingDisplay, stop_on_request  # noqa: PLC0415
+    from cascade.training.supervised import subject_of, train_supervised  # noqa: PLC0415
+
+    data = choose_images(truths, folder, until)
+    say(
+        f"Training {name} on {device}, for {settings.steps} steps, on {len(data.images)} images; "
+        f"{len(data.held_out)} of the latest days are held out."
+    )
+    try:
+        with stop_on_request() as stop, TrainingDisplay("reading the images") as display:
+            return train_supervised(
+                subject_of(name), data, out, settings, torch.device(device), display, stop
+            )
     except ConfigError as error:  # the folder holds another training
         say_error(str(error))
         raise typer.Exit(WRONG_USE) from error

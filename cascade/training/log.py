@@ -28,11 +28,16 @@ class JsonLog:
 
     def __init__(self, path: Path, step: int = 0) -> None:
         self._path = path
-        kept = [line for line in _lines(path) if line["step"] <= step]
+        kept = [line for line in read_log(path) if line["step"] <= step]
         with whole_text(path) as file:
             file.writelines(json.dumps(line) + "\n" for line in kept)
         self._began = time.monotonic() - (float(kept[-1].get("seconds", 0)) if kept else 0.0)
         self._since: list[Mapping[str, float]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the training has taken, over all its runs."""
+        return time.monotonic() - self._began
 
     def __call__(self, step: int, losses: Mapping[str, float]) -> None:
         """Note the losses of a step.
@@ -43,8 +48,19 @@ class JsonLog:
         self._since.append(losses)
         if step % EVERY:
             return
-        line = {"step": step, "seconds": round(time.monotonic() - self._began, 1), **_means(self._since)}
+        self._append(step, _means(self._since))
         self._since = []
+
+    def note(self, step: int, figures: Mapping[str, float]) -> None:
+        """Note figures of held-out images, on a line of its own: `{…, "held_out": {"<figure>": …}}`.
+
+        Raises:
+            OutputError: the log cannot be written.
+        """
+        self._append(step, {"held_out": dict(figures)})
+
+    def _append(self, step: int, values: Mapping[str, object]) -> None:
+        line = {"step": step, "seconds": round(self.seconds, 1), **values}
         with explained(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -55,7 +71,7 @@ def _means(several: list[Mapping[str, float]]) -> dict[str, float]:
     return {name: round(sum(some) / len(some), 4) for name, some in values.items()}
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines of a log; what a killed run left of its last one is no line."""
     if not path.exists():
         return []

@@ -14,7 +14,7 @@ _OTHER_TAIL = 4.0
 """Weight of other sperm's flagella in a mask's loss: there, and hardly elsewhere, the decision is hard."""
 
 
-def _dice(logits: Tensor, truth: Tensor) -> Tensor:
+def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """1 - soft Dice over the last two axes, 0 where truth is empty."""
     inside = logits.sigmoid()
     overlap = (inside * truth).sum((-2, -1))
@@ -29,7 +29,7 @@ def dense_loss(features: Features, batch: Mapping[str, Tensor]) -> dict[str, Ten
     for i, name in enumerate(("head", "tail")):
         truth = batch[name].float()
         losses[name] = (
-            3 * F.binary_cross_entropy_with_logits(dense[:, i], truth) + _dice(dense[:, i], truth).mean()
+            3 * F.binary_cross_entropy_with_logits(dense[:, i], truth) + dice_loss(dense[:, i], truth).mean()
         )
     alone = batch["alone"].float()
     cosine = F.cosine_similarity(dense[:, 2:], batch["direction"].float(), dim=1, eps=1e-4)
@@ -61,7 +61,7 @@ def mask_loss(
         iou = overlap / (inside.sum((-2, -1)) + truth.sum((-2, -1)) - overlap).clamp(min=1)
     total = known.sum().clamp(min=1)
     return {
-        "mask": ((8 * entropy + _dice(logits, truth)) * known).sum() / total,
+        "mask": ((8 * entropy + dice_loss(logits, truth)) * known).sum() / total,
         "score": ((scores - iou).square() * known).sum() / total,
         "iou": iou.mul(known)[:, 2].sum() / known[:, 2].sum().clamp(min=1),
     }

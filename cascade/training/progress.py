@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -15,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cascade.console import say
 from cascade.training.log import EVERY
-from cascade.training.tiny import Watcher
+from cascade.training.watcher import Watcher
 
 _MEMORY_OF_SPEED = 600.0  # seconds over which the time left is judged: steps take seconds, not milliseconds
 _SMOOTH = 0.9  # a step's losses are those of four pictures, and jump
@@ -25,7 +26,8 @@ _WAIT = b"\nFinishing the step and saving; press Ctrl-C again to stop at once.\n
 class TrainingDisplay(Watcher):
     """A bar with losses and the time left; on anything but a terminal a line every 20 steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: str = "drawing the first smears") -> None:
+        self._waits_for = first
         console = Console(stderr=True)
         self._terminal = console.is_terminal
         self._bar = Progress(
@@ -39,8 +41,8 @@ class TrainingDisplay(Watcher):
             speed_estimate_period=_MEMORY_OF_SPEED,
         )
         self._losses: dict[str, float] = {}
-        self._first, self._steps, self._began = 0, 0, 0.0
-        self._task = self._bar.add_task("", total=None, losses="drawing the first smears")
+        self._first, self._steps, self._began, self._ends = 0, 0, 0.0, math.inf
+        self._task = self._bar.add_task("", total=None, losses=first)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -56,7 +58,11 @@ class TrainingDisplay(Watcher):
         self._first, self._steps, self._began = step, steps, time.monotonic()
         self._bar.reset(self._task, total=steps, completed=step)
         if not self._terminal and step < steps:
-            say(f"[{step}/{steps}] drawing the first smears")
+            say(f"[{step}/{steps}] {self._waits_for}")
+
+    def limited(self, seconds: float) -> None:
+        """From now on no more time is left than this."""
+        self._ends = time.monotonic() + seconds
 
     def taught(self, step: int, losses: Mapping[str, float]) -> None:
         """Move on by a step."""
@@ -66,7 +72,13 @@ class TrainingDisplay(Watcher):
         self._bar.update(self._task, completed=step, losses=told)
         if not self._terminal and (step % EVERY == 0 or step == self._steps):
             a_step = (time.monotonic() - self._began) / (step - self._first)
-            say(f"[{step}/{self._steps}] {told}; {_duration(a_step * (self._steps - step))} left")
+            left = min(a_step * (self._steps - step), max(0.0, self._ends - time.monotonic()))
+            say(f"[{step}/{self._steps}] {told}; {_duration(left)} left")
+
+    def checked(self, step: int, figures: Mapping[str, float]) -> None:
+        """Tell the figures of held-out images."""
+        told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        self._bar.console.print(f"step {step}, held-out images: {told}", markup=False, highlight=False)
 
 
 def _duration(seconds: float) -> str:

@@ -35,13 +35,56 @@ class TinyTraining:
     save_every: int = 200
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "save_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)}; correct it.")
-        for name in ("dense_steps", "seed", "threads", "workers"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}: expected 0 or more, found {getattr(self, name)}; correct it.")
-        if not 0 < self.rate < 1:
-            raise ConfigError(
-                f"rate: expected a learning rate between 0 and 1, found {self.rate}; correct it."
-            )
+        _check_range(self, at_least_one=("steps", "batch", "save_every"))
+
+
+@dataclass(frozen=True)
+class SupervisedTraining:
+    """Settings of a run on annotated images.
+
+    Attributes:
+        steps: optimiser steps in all.
+        batch: images a step.
+        rate: peak learning rate; it rises over the first 3 % and falls as a cosine.
+        seed: of weights and augmentation.
+        threads: CPU threads of the network; 0 leaves it to torch, which takes every core.
+        workers: processes that prepare images; 0 prepares them between the steps.
+        save_every: steps between checkpoints.
+        check_every: steps between looks at the held-out images.
+        minutes: the training ends after so long, over all its runs, however many steps it has taken; the
+            learning rate falls in time. 0: after all steps. Such a training is not repeated by its seed.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    steps: int = 2000
+    batch: int = 2
+    rate: float = 1e-3
+    seed: int = 0
+    threads: int = 0
+    workers: int = 0
+    save_every: int = 200
+    check_every: int = 200
+    minutes: int = 0
+
+    def __post_init__(self) -> None:
+        _check_range(self, at_least_one=("steps", "batch", "save_every", "check_every"))
+
+
+def _check_range(settings: TinyTraining | SupervisedTraining, at_least_one: tuple[str, ...]) -> None:
+    for name, value in vars(settings).items():
+        least = 1 if name in at_least_one else 0
+        if name != "rate" and value < least:
+            raise ConfigError(f"{name}: expected {least} or more, found {value}; correct it.")
+    if not 0 < settings.rate < 1:
+        raise ConfigError(
+            f"rate: expected a learning rate between 0 and 1, found {settings.rate}; correct it."
+        )
+
+
+SUPERVISED = {
+    "unet": SupervisedTraining(),
+    "maskrcnn": SupervisedTraining(rate=8e-4),
+}
+"""Methods that learn from annotated images, with the settings by which they learn."""

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import math
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  the field's name for it
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from cascade.errors import ModelError
 from cascade.sam.checkpoints import sha256_of
 from cascade.sam.tiny import has_fast_bfloat16, read_network, save_tiny
 from cascade.sam.tiny_network import TinySam
-from cascade.training.checkpoint import LOG, WEIGHTS, read_checkpoint, write_checkpoint
+from cascade.training.checkpoint import LOG, read_checkpoint, write_checkpoint
+from cascade.training.learner import Learner, begin_worker, cosine_rate
 from cascade.training.log import JsonLog
 from cascade.training.losses import dense_loss, mask_loss
 from cascade.training.samples import PROMPTS, SmearStream
 from cascade.training.settings import TinyTraining
+from cascade.training.watcher import Watcher
 
-_AVERAGE_DECAY = 0.998
+WEIGHTS = "tiny.safetensors"
+_BINDING = ("dense_steps", "batch", "rate", "seed", "init")
+"""Settings that make one training another; the rest (steps, threads, …) may differ when it goes on."""
+_ADVICE = f" (--init {WEIGHTS} starts from the weights there)"
 _PARTS = ("head", "tail", "direction", "owner", "mask", "score")
-
-
-class Watcher:
-    """What a training tells while it runs; this one does not listen."""
-
-    def begin(self, step: int, steps: int) -> None:
-        """`step` of `steps` are done, perhaps by an earlier run."""
-
-    def taught(self, step: int, losses: Mapping[str, float]) -> None:
-        """One more step is done."""
 
 
 def train_tiny(
@@ -80,14 +67,16 @@ def train_tiny(
         torch.set_num_threads(settings.threads)
     learner = _Learner(settings, device, init)
     noted = {**asdict(settings), "init": sha256_of(init) if init else ""}
-    saved = read_checkpoint(out, noted, device)
+    saved = read_checkpoint(out, noted, device, weights=WEIGHTS, binding=_BINDING, advice=_ADVICE)
     if saved is not None:
         learner.restore(saved)
     log = JsonLog(out / LOG, learner.step)
     watcher.begin(learner.step, settings.steps)
     with closing(_lessons(settings, learner.step)) as lessons:
         for batch, with_prompts in lessons:
-            losses = learner.learn(batch, _rate(settings, learner.step), with_prompts)
+            losses = learner.learn(
+                batch, cosine_rate(settings.rate, learner.step, settings.steps), with_prompts
+            )
             log(learner.step, losses)
             watcher.taught(learner.step, losses)
             stopping = stop()
@@ -99,74 +88,23 @@ def train_tiny(
     return learner.step
 
 
-class _Learner:
-    """The network, its running average and its optimiser."""
+class _Learner(Learner):
+    """Teaches a batch, and writes weights and checkpoint."""
 
     def __init__(self, settings: TinyTraining, device: torch.device, init: Path | None) -> None:
         torch.manual_seed(settings.seed)
-        network = TinySam() if init is None else read_network(init)
-        self.step = 0
-        self._device = device
-        self._network = network.to(device, memory_format=torch.channels_last)
-        self._average = AveragedModel(self._network, avg_fn=_running_average, use_buffers=True)
-        self._optimiser = torch.optim.AdamW(self._network.parameters(), lr=settings.rate, weight_decay=0.02)
+        super().__init__(TinySam() if init is None else read_network(init), device, settings.rate)
 
     def learn(self, batch: Mapping[str, Tensor], rate: float, with_prompts: bool) -> dict[str, float]:
         """One step; returns its losses."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        self._network.train()
-        losses = _losses(
-            self._network, {key: value.to(self._device) for key, value in batch.items()}, with_prompts
-        )
-        total = torch.stack([losses[name] for name in _PARTS if name in losses]).sum()
-        if not bool(torch.isfinite(total)):
-            raise ModelError(
-                f"step {self.step + 1}: expected finite losses, found {float(total.detach())}: the training "
-                "diverged; begin anew with a lower learning rate. The last checkpoint is untouched."
-            )
-        self._optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 5.0)
-        self._optimiser.step()
-        self._average.update_parameters(self._network)
-        self.step += 1
-        return {name: float(value.detach()) for name, value in losses.items()}
+        network = cast(TinySam, self._network.train())
+        on_device = {key: value.to(self._device) for key, value in batch.items()}
+        return self.update(_losses(network, on_device, with_prompts), rate, _PARTS)
 
     def save(self, out: Path, noted: Mapping[str, Any]) -> None:
         """Write the average as weights, then everything as a checkpoint; each appears whole or not at all."""
-        average = cast(TinySam, self._average.module)
-        save_tiny(average, out / WEIGHTS, {**noted, "step": self.step})
-        state = {
-            "network": self._network.state_dict(),
-            "average": self._average.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "step": self.step,
-            "settings": dict(noted),
-        }
-        write_checkpoint(out, state)
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self._network.load_state_dict(state["network"])
-        self._average.load_state_dict(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self.step = int(state["step"])
-
-
-def _running_average(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
-    """Exponential average that forgets its beginning: nearly a plain mean at first."""
-    if not average.is_floating_point():
-        return value
-    decay = min(_AVERAGE_DECAY, (1 + float(count)) / (10 + float(count)))
-    return average * decay + value * (1 - decay)
-
-
-def _rate(settings: TinyTraining, step: int) -> float:
-    warm = 0.03 * settings.steps
-    rise = min(1.0, (step + 1) / max(1.0, warm))
-    fall = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-    return settings.rate * rise * max(fall, 0.01)
+        save_tiny(cast(TinySam, self.average), out / WEIGHTS, {**noted, "step": self.step})
+        write_checkpoint(out, {**self.state(), "settings": dict(noted)})
 
 
 def _lessons(settings: TinyTraining, done: int) -> Generator[tuple[dict[str, Tensor], bool]]:
@@ -193,22 +131,8 @@ def _batches(settings: TinyTraining, step: int, with_prompts: bool) -> Generator
         num_workers=settings.workers,
         prefetch_factor=4,
         multiprocessing_context="spawn",
-        worker_init_fn=_begin_worker,
+        worker_init_fn=begin_worker,
     )
-
-
-def _begin_worker(_: int) -> None:
-    """A worker draws on one core, leaves Ctrl-C to its parent, and ends with it even when that is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # torch's own check misses a parent that is killed while its worker starts.
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
 
 
 def _losses(network: TinySam, batch: Mapping[str, Tensor], with_prompts: bool) -> dict[str, Tensor]:

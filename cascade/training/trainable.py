@@ -23,10 +23,8 @@ class _Supervised:
         self._settings, self._device = settings, torch.device(device)
 
     def train(self, data: TrainingData, out: Path, watcher: Watcher, stop: Callable[[], bool]) -> Path | None:
-        """As `Trainable.train`; weights that are there already are taken as they are."""
-        weights = out / f"{self.name}.safetensors"
-        done = train_supervised(subject_of(self.name), data, out, self._settings, self._device, watcher, stop)
-        return weights if done >= self._settings.steps else None
+        """As `Trainable.train`."""
+        return train_supervised(subject_of(self.name), data, out, self._settings, self._device, watcher, stop)
 
 
 def trainable(name: str, device: str = "auto", steps: int | None = None) -> Trainable:

@@ -17,7 +17,8 @@ from cascade.sam.tiny_network import TinySam
 from cascade.training import tiny as training
 from cascade.training.log import JsonLog
 from cascade.training.settings import TinyTraining
-from cascade.training.tiny import Watcher, train_tiny
+from cascade.training.tiny import train_tiny
+from cascade.training.watcher import Watcher
 
 CPU = torch.device("cpu")
 THREE = TinyTraining(steps=3, dense_steps=1, batch=1, workers=0, save_every=100)
