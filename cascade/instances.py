@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import expit, logit
 
 from cascade.config import InstancesConfig
-from cascade.geometry import paint_polyline
+from cascade.geometry import paint_polyline, polyline_length
 from cascade.sam.protocol import DenseMaps
 from cascade.types import FloatArray, Head, Pair, Region, Sperm, Tail, UInt8Array
 from cascade.widths import darkness, measure_width
 
 _ALONE = 0.5
 """Factor on the score of a head or a tail that found no partner."""
+_SCORE = np.array([-1.0, 0.3, 1.25, 0.37])
+"""Log-odds of a complete sperm being right (IoU above 0.5 with an expert's), by 1, log-odds of the pair,
+log-odds of the tail's score, and the tail's length: a logistic regression on the development images."""
+_LONG_HL = 10.0
+"""Longer tails are no surer."""
 
 
 def assemble(
@@ -43,18 +49,30 @@ def assemble(
             (
                 heads[p.head],
                 _filled(heads[p.head], joined(p, tails[p.tail]), p.anchor, head_length, shape, config),
+                confidence(p, tails[p.tail], head_length),
             )
             for p in pairs
         ),
-        key=lambda both: -both[0].score * both[1].score,
+        key=lambda one: -one[2],
     )
     paired_heads, paired_tails = {p.head for p in pairs}, {p.tail for p in pairs}
     alone = [h for i, h in enumerate(heads) if i not in paired_heads]
     loose = [_painted(t, head_length, shape, config) for i, t in enumerate(tails) if i not in paired_tails]
-    out = [Sperm(0, head, tail, float(np.sqrt(head.score * tail.score))) for head, tail in complete]
+    out = [Sperm(0, head, tail, score) for head, tail, score in complete]
     out += [Sperm(0, head, None, _ALONE * head.score) for head in sorted(alone, key=lambda h: -h.score)]
     out += [Sperm(0, None, tail, _ALONE * tail.score) for tail in sorted(loose, key=lambda t: -t.score)]
     return tuple(replace(sperm, sperm_id=number) for number, sperm in enumerate(out, 1))
+
+
+def confidence(pair: Pair, tail: Tail, head_length: float) -> float:
+    """How probable it is that head and tail are a sperm as experts outline it, 0–1."""
+    length = polyline_length(tail.centreline) / head_length
+    witnesses = [1.0, _log_odds(pair.score), _log_odds(tail.score), min(length, _LONG_HL)]
+    return float(expit(_SCORE @ witnesses))
+
+
+def _log_odds(score: float) -> float:
+    return float(logit(np.clip(score, 0.01, 0.99)))
 
 
 def _painted(tail: Tail, head_length: float, shape: tuple[int, int], config: InstancesConfig) -> Tail:

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from cascade.config import InstancesConfig
 from cascade.geometry import paint_polyline
-from cascade.instances import assemble, usable_maps, without
+from cascade.instances import assemble, confidence, usable_maps, without
 from cascade.sam.protocol import DenseMaps
 from cascade.types import Head, Pair, Region, Tail
 
@@ -38,7 +38,7 @@ def test_a_pair_is_a_complete_sperm_in_one_piece():
     (sperm,) = assemble([HEAD], [tail_from(63, 50)], [PAIR], HL, SHAPE, CONFIG)
     assert sperm.complete
     assert sperm.sperm_id == 1
-    assert sperm.score == pytest.approx(np.sqrt(0.9 * 0.8))
+    assert sperm.score == pytest.approx(confidence(PAIR, tail_from(63, 50), HL))
     assert ndimage.label(sperm.region.full(SHAPE))[1] == 1
     assert sperm.region.full(SHAPE)[50, 40:124].all()
 
@@ -110,3 +110,15 @@ def test_a_map_of_zeros_is_no_direction():
     some[2, 3] = (0, 1)
     assert usable_maps(DenseMaps(none[..., 0], none[..., 0], none)) is None
     assert usable_maps(DenseMaps(none[..., 0], none[..., 0], some)) is some
+
+
+def test_confidence_grows_with_pair_tail_and_length():
+    """A pair 0.5 sure, a tail 0.5 sure, 2 head lengths long: log-odds -1 + 0.37 · 2."""
+    even, tail = Pair(0, 0, PAIR.anchor, 0.5, reverse=False), tail_from(63, 50, 0.5)
+    assert confidence(even, tail, HL) == pytest.approx(1 / (1 + np.exp(0.26)), abs=1e-3)
+    assert (
+        confidence(PAIR, tail, HL) > confidence(even, tail, HL) > confidence(even, tail_from(63, 50, 0.4), HL)
+    )
+    assert confidence(even, tail_from(63, 50, 0.5, length=90), HL) > confidence(even, tail, HL)
+    assert 0 < confidence(even, tail_from(63, 50, 0.0), HL) < 0.05
+    assert confidence(even, tail_from(63, 50, 1.0, length=90), HL) < 1
