@@ -12,7 +12,9 @@ from cascade.errors import ConfigError
 
 
 def found(name):
-    return ablation(name, ColourModel(), CS3Config()).predict(smear())
+    """The drawn model takes the nearest for the owner, so it is not asked."""
+    config = CS3Config().changed(matching={"use_ownership": False})
+    return ablation(name, ColourModel(), config).predict(smear())
 
 
 def own_tails(sperm):
