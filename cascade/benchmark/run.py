@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cascade.benchmark.assess import Assessment
-from cascade.benchmark.datasets import Dataset
+from cascade.benchmark.datasets import Dataset, check_masks
 from cascade.benchmark.methods import Participant
 from cascade.benchmark.predict import predict_all
 from cascade.benchmark.report.page import write_page
@@ -47,9 +47,10 @@ def run(job: Benchmark, watch: Watch) -> Results:
 
     Raises:
         ImageError: an image cannot be read.
-        AnnotationError: predictions made elsewhere are damaged, or do not fit the experts' images.
+        AnnotationError: outlines are damaged, or predictions made elsewhere are, or do not fit them.
         OutputError: the results cannot be written.
     """
+    check_masks(job.experts, job.images)
     predicted = predict_all(job.participants, job.images, job.out, job.device, watch)
     assessment = Assessment(job.experts, list(job.images), job.selection, job.device, job.resamples)
     assessed = assessment.assess(predicted, watch)
