@@ -15,7 +15,7 @@ from cascade.benchmark import results as entries
 from cascade.benchmark.agreement import expert_scores, pixel_agreement, sperm_agreement
 from cascade.benchmark.annotations import Annotations, read_annotations
 from cascade.benchmark.average_precision import coco_average_precision
-from cascade.benchmark.consensus import consensus
+from cascade.benchmark.consensus import consensus, staple_performance
 from cascade.benchmark.crossings import draws_through
 from cascade.benchmark.datasets import Dataset, check_prediction
 from cascade.benchmark.figures import figures, figures_by_crossings, figures_by_image, precision_recall
@@ -178,9 +178,8 @@ class Assessment:
         by_consensus = {
             how: figures(score_method(name, found, [truth], self.images)) for how, truth in agreed.items()
         }
-        more = (
-            pixel_agreement([*self.experts, rater], self.images, resamples=self.resamples) if agreed else {}
-        )
+        raters = [*self.experts, rater] if agreed else []
+        more = pixel_agreement(raters, self.images, resamples=self.resamples) if raters else {}
         method = predicted.participant.method
         return entries.MethodEntry(
             name=name,
@@ -202,7 +201,29 @@ class Assessment:
             pixel_agreement={
                 kind: entries.PixelAgreementEntry.model_validate(one.as_json()) for kind, one in more.items()
             },
+            sperm_agreement=self._by_sperm(raters) if raters else None,
+            staple=self._abilities(raters) if raters else {},
         )
+
+    def _by_sperm(self, raters: Sequence[Dataset]) -> entries.SpermAgreementEntry:
+        found = sperm_agreement(raters, self.images, resamples=self.resamples)
+        return entries.SpermAgreementEntry(
+            raters=list(found.raters),
+            sperm=found.sperm,
+            **{how: _interval(getattr(found, how)) for how in ("total", "partial", "none")},
+        )
+
+    def _abilities(self, raters: Sequence[Dataset]) -> dict[str, dict[str, entries.Ability]]:
+        try:
+            found = staple_performance(raters, self.images)
+        except AnnotationError:
+            raise
+        except CS3Error:  # SimpleITK is not installed
+            return {}
+        return {
+            rater: {part: entries.Ability.model_validate(one.as_json()) for part, one in parts.items()}
+            for rater, parts in found.items()
+        }
 
     def _by_coco(self, score: MethodScore, found: Annotations) -> dict[str, entries.Figure]:
         """COCO's figures as faster-coco-eval computes them, with our intervals; none where it is missing.
@@ -229,7 +250,6 @@ class Assessment:
         )
         self._points["experts"] = _together(list(measured.values()))
         pixel = pixel_agreement(self.experts, self.images, resamples=self.resamples)
-        sperm = sperm_agreement(self.experts, self.images, resamples=self.resamples)
         by_name = {one.method: one for one in raters}
         return entries.Agreement(
             experts=[
@@ -248,16 +268,13 @@ class Assessment:
             pixel={
                 kind: entries.PixelAgreementEntry.model_validate(one.as_json()) for kind, one in pixel.items()
             },
-            sperm=entries.SpermAgreementEntry(
-                raters=list(sperm.raters),
-                sperm=sperm.sperm,
-                **{how: _interval(getattr(sperm, how)) for how in ("total", "partial", "none")},
-            ),
+            sperm=self._by_sperm(self.experts),
+            staple=self._abilities(self.experts),
         )
 
 
 def _alone() -> entries.Agreement:
-    return entries.Agreement(experts=[], pairs=[], pixel={}, sperm=None)
+    return entries.Agreement(experts=[], pairs=[], pixel={}, sperm=None, staple={})
 
 
 def _together(several: Sequence[Mapping[str, MeasurementAgreement]]) -> dict[str, FloatArray]:

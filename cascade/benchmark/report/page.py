@@ -230,8 +230,23 @@ def _experts(results: Results) -> str:
             "Of what anyone marked, the share that all, some, or one alone marked; Fleiss’ κ over all pixels."
         )
         + tables.shares(results)
+        + _staple(results)
         + "<h3>Against the experts’ consensus</h3>"
         + tables.consensus(results, names)
+    )
+
+
+def _staple(results: Results) -> str:
+    abilities = tables.abilities(results)
+    if not abilities:
+        return _note("STAPLE was not asked: it takes SimpleITK, which comes with cs3[benchmark].")
+    return (
+        _note(
+            "STAPLE estimates the truth from all raters together, and how able each of them is: sensitivity is the "
+            "share of that truth's pixels a rater marked, specificity the share of others left out (of as many as "
+            "anyone marked), over sperm that most raters outlined."
+        )
+        + abilities
     )
 
 
