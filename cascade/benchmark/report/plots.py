@@ -208,11 +208,10 @@ def precision_recall(results: Results) -> str:
         told = f"{method.name}: recall {recall:.3f}, precision {precision:.3f}"
         chart.mark((x(recall), y(precision)), mark_of(index), f"mark {fill(index)}", told)
     for rater in results.agreement.experts:
-        recall, precision = (rater.figures.get(name) for name in ("recall50", "precision50"))
-        if recall and precision and recall.value is not None and precision.value is not None:
-            chart.mark(
-                (x(recall.value), y(precision.value)), "circle", "mark expert", f"expert {rater.name}", size=4
-            )
+        found = [rater.figures[name].value for name in ("recall50", "precision50") if name in rater.figures]
+        if len(found) == 2 and None not in found:
+            at = (x(_or(found[0], 0.0)), y(_or(found[1], 0.0)))
+            chart.mark(at, "circle", "mark expert", f"expert {rater.name}", size=4)
     return chart.svg()
 
 
