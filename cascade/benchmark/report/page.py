@@ -242,9 +242,9 @@ def _staple(results: Results) -> str:
         return _note("STAPLE was not asked: it takes SimpleITK, which comes with cs3[benchmark].")
     return (
         _note(
-            "STAPLE estimates the truth from all raters together, and how able each of them is: sensitivity is the "
-            "share of that truth's pixels a rater marked, specificity the share of others left out (of as many as "
-            "anyone marked), over sperm that most raters outlined."
+            "STAPLE estimates the truth from all raters together, and how able each of them is. Sensitivity: "
+            "the share of that truth’s pixels that a rater marked; specificity: the share of others that it "
+            "left out (of as many as anyone marked). Over sperm that most raters outlined."
         )
         + abilities
     )
