@@ -40,12 +40,13 @@ def write_page(
 def page(assessed: Assessed, experts: Sequence[Dataset], images: Mapping[str, Path]) -> str:
     """The report as text; arguments as for `write_page`."""
     results = assessed.results
+    untimed = all(method.seconds is None for method in results.methods)
     sections = {
         "glance": ("At a glance", _glance(results)),
         "figures": ("All figures", _figures(results)),
         "by-image": ("Image by image", _by_image(results)),
         "crossings": ("Where tails cross", _crossings(results)),
-        "curves": ("Precision, recall and time", _curves(results)),
+        "curves": ("Precision and recall" if untimed else "Precision, recall and time", _curves(results)),
         "tests": ("Is the difference real?", _tests(results)),
         "experts": ("How far experts agree", _experts(results)),
         "measurements": ("Measurements", _measurements(assessed)),

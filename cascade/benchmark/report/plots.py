@@ -204,6 +204,7 @@ def precision_recall(results: Results) -> str:
         # Where one expert's curve has ended, the mean over the experts means nothing.
         last = min((one.get("recall50", recall) for one in method.by_expert.values()), default=recall)
         points = [(r, p) for r, p in zip(curve.recall, curve.precision, strict=True) if r <= last]
+        points = [*points, (recall, precision)]
         chart.path([(x(r), y(p)) for r, p in points], f"curve {stroke(index)}")
         told = f"{method.name}: recall {recall:.3f}, precision {precision:.3f}"
         chart.mark((x(recall), y(precision)), mark_of(index), f"mark {fill(index)}", told)
