@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,19 @@ import numpy as np
 from cascade.benchmark import results as entries
 from cascade.benchmark.agreement import expert_scores, pixel_agreement, sperm_agreement
 from cascade.benchmark.annotations import Annotations, read_annotations
-from cascade.benchmark.consensus import consensus
+from cascade.benchmark.average_precision import coco_average_precision
+from cascade.benchmark.consensus import consensus, staple_performance
 from cascade.benchmark.crossings import draws_through
 from cascade.benchmark.datasets import Dataset, check_prediction
 from cascade.benchmark.figures import figures, figures_by_crossings, figures_by_image, precision_recall
 from cascade.benchmark.intervals import summarise
-from cascade.benchmark.measurements import MeasurementAgreement, expert_measurements, method_measurements
+from cascade.benchmark.measurements import (
+    MeasurementAgreement,
+    Outlines,
+    expert_measurements,
+    measure_outlines,
+    method_measurements,
+)
 from cascade.benchmark.method_score import MethodScore, score_method
 from cascade.benchmark.predict import Predicted
 from cascade.benchmark.selection import Selection
@@ -68,12 +76,17 @@ class Assessment:
     resamples: int = 1000
     _points: Points = field(default_factory=dict)
 
+    @cached_property
+    def _outlines(self) -> dict[str, Outlines]:
+        """Expert → the measures of every outline: once for all methods."""
+        return {expert.name: measure_outlines(expert, self.images) for expert in self.experts}
+
     def assess(self, predicted: Sequence[Predicted], watch: Watch) -> Assessed:
         """Score every method, the experts among each other, and test the methods in pairs.
 
         Args:
             predicted: of every method.
-            watch: is told what is at work, how many images are done, and how many there are in all.
+            watch: is told what is at work, how many images (then: methods) are done, and how many there are.
 
         Raises:
             AnnotationError: predictions are damaged, or do not fit the experts' images.
@@ -93,11 +106,14 @@ class Assessment:
 
             scores.append(score_method(name, found[name], self.experts, self.images, scored))
         several = len(self.experts) > 1
+        watch("comparing the experts", 0, len(scores) + 1)
         agreed = self._consensus() if several else {}
-        methods = [
-            self._method(one, score, found[score.method], agreed)
-            for one, score in zip(predicted, scores, strict=True)
-        ]
+        agreement = self._agreement() if several else _alone()
+        methods = []
+        for number, (one, score) in enumerate(zip(predicted, scores, strict=True), 1):
+            watch(f"measuring {score.method}", number, len(scores) + 1)
+            methods.append(self._method(one, score, found[score.method], agreed))
+        watch("testing", len(scores) + 1, len(scores) + 1)
         tests = compare_methods(scores, resamples=self.resamples) if len(scores) > 1 else []
         results = entries.Results(
             versions=versions(),
@@ -108,7 +124,7 @@ class Assessment:
             experts=self._experts(),
             images=self._images(),
             methods=methods,
-            agreement=self._agreement() if several else _alone(),
+            agreement=agreement,
             tests=[entries.PairedTest.model_validate(one.as_json()) for one in tests],
         )
         return Assessed(results, found, {one.method: one for one in scores}, self._points)
@@ -150,23 +166,27 @@ class Assessment:
         name = score.method
         rater = Dataset(name, predicted.file, found)
         measured = method_measurements(
-            rater, self.experts, self.images, predicted.table, resamples=self.resamples
+            rater,
+            self.experts,
+            self.images,
+            predicted.table,
+            known=self._outlines,
+            resamples=self.resamples,
         )
         self._points[name] = _together(list(measured.values()))
         recall, precision = precision_recall(score)
         by_consensus = {
             how: figures(score_method(name, found, [truth], self.images)) for how, truth in agreed.items()
         }
-        more = (
-            pixel_agreement([*self.experts, rater], self.images, resamples=self.resamples) if agreed else {}
-        )
+        raters = [*self.experts, rater] if agreed else []
+        more = pixel_agreement(raters, self.images, resamples=self.resamples) if raters else {}
         method = predicted.participant.method
         return entries.MethodEntry(
             name=name,
             about=predicted.participant.about,
             identity=None if method is None else method.identity,
             prediction=f"predictions/{predicted.file.name}",
-            figures=_with_counts(score, self.resamples),
+            figures=_with_counts(score, self.resamples) | self._by_coco(score, found),
             by_expert={expert.name: figures(score.against(expert.name)) for expert in self.experts},
             by_consensus=by_consensus,
             by_image=figures_by_image(score),
@@ -181,14 +201,55 @@ class Assessment:
             pixel_agreement={
                 kind: entries.PixelAgreementEntry.model_validate(one.as_json()) for kind, one in more.items()
             },
+            sperm_agreement=self._by_sperm(raters) if raters else None,
+            staple=self._abilities(raters) if raters else {},
         )
+
+    def _by_sperm(self, raters: Sequence[Dataset]) -> entries.SpermAgreementEntry:
+        found = sperm_agreement(raters, self.images, resamples=self.resamples)
+        return entries.SpermAgreementEntry(
+            raters=list(found.raters),
+            sperm=found.sperm,
+            **{how: _interval(getattr(found, how)) for how in ("total", "partial", "none")},
+        )
+
+    def _abilities(self, raters: Sequence[Dataset]) -> dict[str, dict[str, entries.Ability]]:
+        try:
+            found = staple_performance(raters, self.images)
+        except AnnotationError:
+            raise
+        except CS3Error:  # SimpleITK is not installed
+            return {}
+        return {
+            rater: {part: entries.Ability.model_validate(one.as_json()) for part, one in parts.items()}
+            for rater, parts in found.items()
+        }
+
+    def _by_coco(self, score: MethodScore, found: Annotations) -> dict[str, entries.Figure]:
+        """COCO's figures as faster-coco-eval computes them, with our intervals; none where it is missing.
+
+        Ours are the same (see the tests); whoever doubts that need not.
+        """
+        try:
+            runs = [
+                coco_average_precision({name: expert.images[name] for name in self.images}, found)
+                for expert in self.experts
+            ]
+        except AnnotationError:
+            raise
+        except CS3Error:
+            return {}
+        ours = _intervals(summarise(score, resamples=self.resamples, only=tuple(runs[0])))
+        means = {name: statistics.fmean(run[name] for run in runs) for name in runs[0]}
+        return {name: one.model_copy(update={"value": means[name]}) for name, one in ours.items()}
 
     def _agreement(self) -> entries.Agreement:
         raters = expert_scores(self.experts, self.images)
-        measured = expert_measurements(self.experts, self.images, resamples=self.resamples)
+        measured = expert_measurements(
+            self.experts, self.images, known=self._outlines, resamples=self.resamples
+        )
         self._points["experts"] = _together(list(measured.values()))
         pixel = pixel_agreement(self.experts, self.images, resamples=self.resamples)
-        sperm = sperm_agreement(self.experts, self.images, resamples=self.resamples)
         by_name = {one.method: one for one in raters}
         return entries.Agreement(
             experts=[
@@ -207,16 +268,13 @@ class Assessment:
             pixel={
                 kind: entries.PixelAgreementEntry.model_validate(one.as_json()) for kind, one in pixel.items()
             },
-            sperm=entries.SpermAgreementEntry(
-                raters=list(sperm.raters),
-                sperm=sperm.sperm,
-                **{how: _interval(getattr(sperm, how)) for how in ("total", "partial", "none")},
-            ),
+            sperm=self._by_sperm(self.experts),
+            staple=self._abilities(self.experts),
         )
 
 
 def _alone() -> entries.Agreement:
-    return entries.Agreement(experts=[], pairs=[], pixel={}, sperm=None)
+    return entries.Agreement(experts=[], pairs=[], pixel={}, sperm=None, staple={})
 
 
 def _together(several: Sequence[Mapping[str, MeasurementAgreement]]) -> dict[str, FloatArray]:

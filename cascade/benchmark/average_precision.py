@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,51 +24,56 @@ from cascade.types import BoolArray, FloatArray
 _RECALLS = np.linspace(0, 1, 101)
 
 
-def envelope(hit: BoolArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Precision envelope and true positives along ranked detections.
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Detections in order of falling score, as often as each counts in each of B samples.
 
-    Args:
-        hit: `(P,)` in order of falling score.
-        weights: `(B, P)` how often each counts, in each of B samples.
-
-    Returns:
-        `(B, P)` largest precision at this rank or beyond; `(B, P)` hits up to this rank.
+    Attributes:
+        weights: `(B, P)` how often each detection counts.
+        true: `(B,)` number of true sperm.
     """
-    true_positives = np.cumsum(weights * hit, axis=1)
-    seen = np.cumsum(weights, axis=1)
-    precision = np.divide(true_positives, seen, out=np.zeros_like(seen), where=seen > 0)
-    return np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1], true_positives
 
+    weights: FloatArray
+    true: FloatArray
 
-def all_point(hit: BoolArray, weights: FloatArray, true: FloatArray) -> FloatArray:
-    """All-point average precision of each sample, `(B,)`.
+    @cached_property
+    def seen(self) -> FloatArray:
+        """`(B, P)` detections up to each rank."""
+        return np.cumsum(self.weights, axis=1)
 
-    Args:
-        hit, weights: as for `envelope`.
-        true: `(B,)` number of true sperm; NaN comes out where it is 0.
-    """
-    if not len(hit):
-        return np.where(true > 0, 0.0, np.nan)
-    best, _ = envelope(hit, weights)
-    return _over((best * weights * hit).sum(axis=1), true)
+    def envelope(self, hit: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Precision and recall where they matter: at the H hits.
 
+        Args:
+            hit: `(P,)`.
 
-def at_101_recalls(hit: BoolArray, weights: FloatArray, true: FloatArray) -> FloatArray:
-    """COCO's average precision of each sample, `(B,)`; arguments as for `all_point`."""
-    return np.where(true > 0, precision_at_recalls(hit, weights, true).mean(axis=1), np.nan)
+        Returns:
+            `(B, H)` largest precision at this hit or beyond; `(B, H)` hits up to this one. Precision falls
+            from a hit to the misses after it, so that no larger one lies between.
+        """
+        found = np.cumsum(self.weights[:, hit], axis=1)
+        seen = self.seen[:, hit]
+        precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
+        return np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1], found
 
+    def all_point(self, hit: BoolArray) -> FloatArray:
+        """All-point average precision of each sample, `(B,)`; NaN without true sperm."""
+        best, _ = self.envelope(hit)
+        return _over((best * self.weights[:, hit]).sum(axis=1), self.true)
 
-def precision_at_recalls(hit: BoolArray, weights: FloatArray, true: FloatArray) -> FloatArray:
-    """Precision envelope at 101 recalls from 0 to 1, `(B, 101)`; 0 where a recall is not reached."""
-    if not len(hit):
-        return np.zeros((len(true), len(_RECALLS)))
-    best, true_positives = envelope(hit, weights)
-    recall = true_positives / np.maximum(true, 1)[:, None]
-    out = np.zeros((len(true), len(_RECALLS)))
-    for row, curve, values in zip(out, recall, best, strict=True):
-        rank = np.searchsorted(curve, _RECALLS, side="left")
-        row[rank < len(curve)] = values[rank[rank < len(curve)]]
-    return out
+    def at_101_recalls(self, hit: BoolArray) -> FloatArray:
+        """COCO's average precision of each sample, `(B,)`; NaN without true sperm."""
+        return np.where(self.true > 0, self.precision_at_recalls(hit).mean(axis=1), np.nan)
+
+    def precision_at_recalls(self, hit: BoolArray) -> FloatArray:
+        """Precision envelope at 101 recalls from 0 to 1, `(B, 101)`; 0 where a recall is not reached."""
+        best, found = self.envelope(hit)
+        recall = found / np.maximum(self.true, 1)[:, None]
+        out = np.zeros((len(self.true), len(_RECALLS)))
+        for row, curve, values in zip(out, recall, best, strict=True):
+            rank = np.searchsorted(curve, _RECALLS, side="left")
+            row[rank < len(curve)] = values[rank[rank < len(curve)]]
+        return out
 
 
 def _over(numerator: FloatArray, denominator: FloatArray) -> FloatArray:

@@ -66,7 +66,7 @@ def benchmark(
         from cascade.benchmark.devices import describe  # noqa: PLC0415
         from cascade.benchmark.display import BenchmarkDisplay  # noqa: PLC0415
         from cascade.benchmark.methods import participants  # noqa: PLC0415
-        from cascade.benchmark.run import Benchmark, run  # noqa: PLC0415
+        from cascade.benchmark.run import Benchmark, check, run  # noqa: PLC0415
         from cascade.benchmark.selection import Selection, find_images, named_experts  # noqa: PLC0415
         from cascade.config import CS3Config  # noqa: PLC0415
 
@@ -79,6 +79,7 @@ def benchmark(
         words = describe(device)
         taking_part = participants(separated(methods), device, model=model, config=configuration)
         job = Benchmark(raters, files, taking_part, out, selection, words, resamples)
+        check(job)
     with reported(FAILED, GO_ON), BenchmarkDisplay() as display:
         results = run(job, display)
     typer.echo((out / "results.md").read_text("utf-8"), nl=False)

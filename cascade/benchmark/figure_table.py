@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.benchmark.annotations import PART_GROUPS
-from cascade.benchmark.average_precision import all_point, at_101_recalls, precision_at_recalls
+from cascade.benchmark.average_precision import Ranking
 from cascade.benchmark.image_score import LEVELS, ImageScore
 from cascade.types import BoolArray, FloatArray
 
 COUNTS = ("images", "sperm", "predicted")
 _AP75 = 5
 _PART50 = 4
+_PARSING = ("APp50", "APpvol")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +50,15 @@ class FigureTable:
 
     def precision_recall(self, level: float) -> FloatArray:
         """Precision at 101 recalls from 0 to 1, `(101,)`, at the nearest of COCO's levels of IoU."""
-        weights = np.ones((1, len(self.scores)))
         hits = np.concatenate([one.hits[int(np.abs(LEVELS - level).argmin())] for one in self.scores])
-        ranked = weights[:, self._image[self._order]]
-        true = np.array([float(sum(one.true for one in self.scores))])
-        curve: FloatArray = precision_at_recalls(hits[self._order], ranked, true)[0]
+        ranking = self._ranking(np.ones((1, len(self.scores))))
+        curve: FloatArray = ranking.precision_at_recalls(hits[self._order])[0]
         return curve
+
+    def _ranking(self, weights: FloatArray) -> Ranking:
+        return Ranking(
+            np.ascontiguousarray(weights[:, self._image[self._order]]), self._total(weights, "true")
+        )
 
     @cached_property
     def _image(self) -> NDArray[np.int_]:
@@ -123,20 +127,25 @@ class FigureTable:
         def wanted(*names: str) -> bool:
             return only is None or any(name in only for name in names)
 
-        true = self._total(weights, "true")
-        ranked = np.ascontiguousarray(weights[:, self._image[self._order]])
+        if not wanted(
+            *(f"{prefix}AP{level}" for prefix in ("", "COCO ") for level in ("", "50", "75")), *_PARSING
+        ):
+            return {}
+        ranking = self._ranking(weights)
         whole, by_coco, parts = self._hits
         out = {}
-        for prefix, hits, average in (("", whole, all_point), ("COCO ", by_coco, at_101_recalls)):
+        for prefix, hits, average in (
+            ("", whole, ranking.all_point),
+            ("COCO ", by_coco, ranking.at_101_recalls),
+        ):
             if wanted(f"{prefix}AP"):
-                levels = [average(hit, ranked, true) for hit in hits]
+                levels = [average(hit) for hit in hits]
                 out[f"{prefix}AP"] = np.mean(levels, axis=0)
                 out[f"{prefix}AP50"], out[f"{prefix}AP75"] = levels[0], levels[_AP75]
             elif wanted(f"{prefix}AP50", f"{prefix}AP75"):
-                out[f"{prefix}AP50"] = average(hits[0], ranked, true)
-                out[f"{prefix}AP75"] = average(hits[_AP75], ranked, true)
-        if wanted("APp50", "APpvol"):
-            levels = [all_point(hit, ranked, true) for hit in parts]
+                out[f"{prefix}AP50"], out[f"{prefix}AP75"] = average(hits[0]), average(hits[_AP75])
+        if wanted(*_PARSING):
+            levels = [ranking.all_point(hit) for hit in parts]
             out["APp50"], out["APpvol"] = levels[_PART50], np.mean(levels, axis=0)
         return out
 

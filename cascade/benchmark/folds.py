@@ -118,7 +118,7 @@ def _divided(names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
             f"expected at least {_LEAST} images to learn from and to be asked about, found {len(names)}; "
             "name more images"
         )
-    every = min(_EVERY, len(names) // 2)
+    every = min(_EVERY, len(names))
     check, asked = names[every // 2 :: every], names[every - 1 :: every]
     asked = [name for name in asked if name not in check]
     return [name for name in names if name not in check and name not in asked], list(check), asked

@@ -56,6 +56,9 @@ def generalise(
         int | None,
         typer.Option("--steps", metavar="N", min=1, help="Of each training; the method's own by itself."),
     ] = None,
+    minutes: Annotated[
+        int | None, typer.Option("--minutes", metavar="N", min=1, help="Each training ends after so long.")
+    ] = None,
     until: Until = None,
     after: After = None,
     listed: Listed = None,
@@ -95,7 +98,7 @@ def generalise(
         display = BenchmarkDisplay()
 
         def teacher(name: str) -> Teach:
-            return _teacher(name, device, steps, display)
+            return _teacher(name, device, display, steps, minutes)
 
         contestants = _contestants(separated(methods), device, model, configuration, teacher)
         folds = date_folds(real, groups) if groups else []
@@ -129,7 +132,9 @@ def _contestants(
     return found
 
 
-def _teacher(name: str, device: str, steps: int | None, display: BenchmarkDisplay) -> Teach:
+def _teacher(
+    name: str, device: str, display: BenchmarkDisplay, steps: int | None, minutes: int | None
+) -> Teach:
     """Teaches a method in a folder, with a display of its own, and loads what comes of it."""
     from cascade.comparators.protocol import Method, TrainingData  # noqa: PLC0415
     from cascade.comparators.registry import load_method  # noqa: PLC0415
@@ -140,7 +145,8 @@ def _teacher(name: str, device: str, steps: int | None, display: BenchmarkDispla
 
         say(f"Training {name} on {len(data.images)} images in {folder}.")
         with display.paused(), stop_on_request() as stop, TrainingDisplay() as watcher:
-            weights = trainable(name, device, steps).train(data, folder, watcher, stop)
+            learner = trainable(name, device, steps=steps, minutes=minutes)
+            weights = learner.train(data, folder, watcher, stop)
         return None if weights is None else load_method(name, device, weights=weights)
 
     return teach

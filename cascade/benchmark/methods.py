@@ -12,7 +12,7 @@ from typing import Any
 
 from cascade.benchmark.ablations import ABLATIONS, GROUP, WHOLE, ablation
 from cascade.comparators.protocol import Method
-from cascade.comparators.registry import METHODS, TRAINABLE, load_method
+from cascade.comparators.registry import METHODS, TRAINABLE, installed, load_method
 from cascade.config import CS3Config
 from cascade.errors import ConfigError
 from cascade.sam.protocol import PromptableModel
@@ -50,9 +50,10 @@ def participants(
     """Load every method that takes part, before any work is done.
 
     Args:
-        words: each one of `METHODS`, one of `ABLATIONS`, `cs3:stages` for all of these, `METHOD@WEIGHTS`
-            for a method with weights of one's own, `FILE.py:NAME` for what the callable NAME of one's own
-            file gives, or `NAME=FILE.json` for predictions made elsewhere; `NAME=METHOD@WEIGHTS` names it.
+        words: each one of `METHODS` or of what installed packages offer; one of `ABLATIONS`, or `cs3:stages`
+            for all of these; `METHOD@WEIGHTS` for a method with weights of one's own; `FILE.py:NAME` for what
+            the function NAME of one's own file gives; `NAME=FILE.json` for predictions made elsewhere.
+            `NAME=METHOD@WEIGHTS` gives such a method a name.
         device: "auto", "cpu", "cuda" or "cuda:N".
         model: promptable model of cs3 and its ablations, con2dis and sam.
         config: of the cascade; None: the default.
@@ -66,6 +67,8 @@ def participants(
     names = list(dict.fromkeys(name for word in words for name in (ABLATIONS if word == GROUP else [word])))
     settings = config or CS3Config()
 
+    further = installed()
+
     @cache
     def promptable() -> PromptableModel:
         from cascade.sam.registry import load_model  # noqa: PLC0415  torch only where it is wanted
@@ -75,13 +78,13 @@ def participants(
     def load(word: str) -> Participant:
         if word in ABLATIONS and word != WHOLE:
             return Participant(word, ablation(word, promptable(), settings), about=ABLATIONS[word])
-        if word in METHODS:
+        if word in METHODS or word in further:
             method = load_method(word, device, model=model, config=settings)
-            return Participant(word, method, about=METHODS[word])
+            return Participant(word, method, about=METHODS.get(word) or f"of {further[word].value}")
         weighted = _WEIGHTED.fullmatch(word)
         if weighted is not None:
             return _weighted(weighted["name"], weighted["method"], Path(weighted["weights"]), device)
-        return _given(word)
+        return _given(word, device)
 
     found = [load(name) for name in names]
     taken: dict[str, str] = {}
@@ -105,7 +108,7 @@ def _weighted(name: str | None, method: str, weights: Path, device: str) -> Part
     return Participant(name or method, loaded, about=f"{METHODS[method]}; weights {weights.name}")
 
 
-def _given(word: str) -> Participant:
+def _given(word: str, device: str) -> Participant:
     name, equals, path = word.partition("=")
     if equals:
         if not _NAME.fullmatch(name) or not Path(path).is_file():
@@ -121,23 +124,24 @@ def _given(word: str) -> Participant:
             f"there is no method {word!r}: expected any of {known}, METHOD@WEIGHTS for your own weights, "
             "FILE.py:NAME for a method of your own, or NAME=FILE.json for predictions made elsewhere"
         )
-    method = _own(Path(own["file"]), own["attribute"])
+    method = _own(Path(own["file"]), own["attribute"], device)
     return Participant(method.name, method, about=f"of {Path(own['file']).name}")
 
 
-def _own(file: Path, attribute: str) -> Method:
-    """What a callable of a Python file gives."""
+def _own(file: Path, attribute: str, device: str) -> Method:
+    """What a function of a Python file gives, as one of an installed package would."""
     spec = importlib.util.spec_from_file_location(f"cs3_method_{file.stem}", file)
     try:
         if spec is None or spec.loader is None:
             raise ImportError("not a Python file")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        make: Callable[[], Any] = getattr(module, attribute)
-        method = make()
+        make: Callable[[str], Any] = getattr(module, attribute)
+        method = make(device)
     except Exception as error:  # whatever somebody's own file does
         raise ConfigError(
-            f"{file}:{attribute}: expected a callable without arguments that gives a method, found "
+            f"{file}:{attribute}: expected a function that takes a device's name and gives a method, "
+            f"found "
             f"{type(error).__name__}: {error}; correct the file"
         ) from error
     missing = [name for name in ("name", "identity", "predict") if not hasattr(method, name)]

@@ -120,6 +120,15 @@ class SpermAgreementEntry(Entry):
     none: Figure
 
 
+class Ability(Entry):
+    """A rater against STAPLE's consensus of all raters."""
+
+    sensitivity: float
+    """Share of the consensus' pixels that the rater marked."""
+    specificity: float
+    """Share of the other pixels in STAPLE's view that the rater left out."""
+
+
 class Seconds(Entry):
     """What a method took an image, without reading the file."""
 
@@ -157,6 +166,10 @@ class MethodEntry(Entry):
     """Expert → measure → the method (first) against this expert (second)."""
     pixel_agreement: dict[str, PixelAgreementEntry]
     """Of the experts and the method as one more."""
+    sperm_agreement: SpermAgreementEntry | None
+    """The same, sperm by sperm; null with one expert alone."""
+    staple: dict[str, dict[str, Ability]]
+    """The same by STAPLE: rater → `head`, `flagellum`; empty with one expert alone or without SimpleITK."""
 
 
 class RaterEntry(Entry):
@@ -182,6 +195,8 @@ class Agreement(Entry):
     pairs: list[PairEntry]
     pixel: dict[str, PixelAgreementEntry]
     sperm: SpermAgreementEntry | None
+    staple: dict[str, dict[str, Ability]]
+    """Expert → `head`, `flagellum`; empty without SimpleITK."""
 
 
 class PairedTest(Entry):

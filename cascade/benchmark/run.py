@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cascade.benchmark.annotations import read_annotations
 from cascade.benchmark.assess import Assessment
-from cascade.benchmark.datasets import Dataset
+from cascade.benchmark.datasets import Dataset, check_masks, check_prediction
 from cascade.benchmark.methods import Participant
 from cascade.benchmark.predict import predict_all
 from cascade.benchmark.report.page import write_page
@@ -42,12 +43,27 @@ class Benchmark:
     resamples: int = 1000
 
 
+def check(job: Benchmark) -> None:
+    """Refuse outlines and predictions that cannot be scored: better before hours of work than after them.
+
+    Raises:
+        AnnotationError: a mask is damaged; or predictions made elsewhere are, hold images that are not in the
+            truth, or images of another size.
+    """
+    check_masks(job.experts, job.images)
+    for one in job.participants:
+        if one.file is not None:
+            found = read_annotations(one.file)
+            check_prediction(found, job.experts, one.file)
+            check_masks([Dataset(one.name, one.file, found)], job.images)
+
+
 def run(job: Benchmark, watch: Watch) -> Results:
     """Run it and write `results.json`, `results.csv`, `results.md`, `report.html` and the predictions.
 
     Raises:
         ImageError: an image cannot be read.
-        AnnotationError: predictions made elsewhere are damaged, or do not fit the experts' images.
+        AnnotationError: as `check`, which tells before any work.
         OutputError: the results cannot be written.
     """
     predicted = predict_all(job.participants, job.images, job.out, job.device, watch)

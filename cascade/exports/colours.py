@@ -21,22 +21,30 @@ _PALETTE = (
 Colour = tuple[int, int, int]
 
 
+Box = tuple[int, int, int, int]
+
+
 def sperm_colours(sperm: Sequence[Sperm]) -> dict[int, Colour]:
     """RGB by sperm id, from 1.
 
     Six colours follow each other by id; a sperm takes another one where its own is taken by a sperm whose
     bounding box meets its box, so that tails which cross differ as long as six colours suffice.
     """
-    boxes: dict[int, tuple[int, int, int, int]] = {}
-    chosen: dict[int, int] = {}
-    for one in sperm:
-        box = one.region.box
-        taken = Counter(chosen[other] for other, there in boxes.items() if _meet(box, there))
-        wheel = [(one.sperm_id - 1 + step) % len(_PALETTE) for step in range(len(_PALETTE))]
-        chosen[one.sperm_id] = min(wheel, key=lambda colour: taken[colour])
-        boxes[one.sperm_id] = box
-    return {sperm_id: _PALETTE[colour] for sperm_id, colour in chosen.items()}
+    chosen = apart([one.region.box for one in sperm], [one.sperm_id - 1 for one in sperm], len(_PALETTE))
+    return {one.sperm_id: _PALETTE[colour] for one, colour in zip(sperm, chosen, strict=True)}
 
 
-def _meet(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+def apart(boxes: Sequence[Box], wishes: Sequence[int], colours: int) -> list[int]:
+    """A number below `colours` for each box: the one wished for (modulo `colours`), or the next one that no
+    earlier box which meets it has; the least taken where all are.
+    """
+    chosen: list[int] = []
+    for number, (box, wish) in enumerate(zip(boxes, wishes, strict=True)):
+        taken = Counter(chosen[other] for other in range(number) if _meet(box, boxes[other]))
+        wheel = [(wish + step) % colours for step in range(colours)]
+        chosen.append(min(wheel, key=lambda colour: taken[colour]))
+    return chosen
+
+
+def _meet(a: Box, b: Box) -> bool:
     return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]

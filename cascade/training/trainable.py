@@ -24,20 +24,25 @@ class _Supervised:
 
     def train(self, data: TrainingData, out: Path, watcher: Watcher, stop: Callable[[], bool]) -> Path | None:
         """As `Trainable.train`."""
-        return train_supervised(subject_of(self.name), data, out, self._settings, self._device, watcher, stop)
+        subject = subject_of(self.name)
+        return train_supervised(subject, data, out, self._settings, self._device, watcher, stop)
 
 
-def trainable(name: str, device: str = "auto", steps: int | None = None) -> Trainable:
+def trainable(
+    name: str, device: str = "auto", *, steps: int | None = None, minutes: int | None = None
+) -> Trainable:
     """A method that is ready to learn.
 
     Args:
         name: of `SUPERVISED`.
         device: "auto", "cpu", "cuda" or "cuda:N".
         steps: optimiser steps; None: the method's own number.
+        minutes: the training ends after so long, however many steps it has taken; None: no limit.
 
     Raises:
         KeyError: the method learns nothing.
         DeviceError: the device is not there.
     """
     settings = SUPERVISED[name]
-    return _Supervised(name, replace(settings, steps=steps or settings.steps), resolve_device(device))
+    settings = replace(settings, steps=steps or settings.steps, minutes=minutes or settings.minutes)
+    return _Supervised(name, settings, resolve_device(device))

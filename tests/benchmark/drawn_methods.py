@@ -39,3 +39,8 @@ class Colours:
 
 def silent(name, done, total):
     """A watcher that does not listen."""
+
+
+def colours(device):
+    """The method as a file of one's own offers it."""
+    return Colours()

@@ -13,8 +13,7 @@ from pycocotools.cocoeval import COCOeval
 
 from cascade.benchmark.annotations import AnnotatedSperm, Annotations
 from cascade.benchmark.average_precision import (
-    all_point,
-    at_101_recalls,
+    Ranking,
     coco_average_precision,
     coco_documents,
     summary,
@@ -23,22 +22,30 @@ from cascade.benchmark.figures import figures
 from cascade.benchmark.method_score import score_method
 from cascade.errors import AnnotationError
 
-ONCE = np.ones((1, 3))
-TWO = np.array([2.0])
+
+def ranking(detections: int, true: int, times: float = 1.0) -> Ranking:
+    """One sample in which every detection counts so often."""
+    return Ranking(np.full((1, detections), times), np.array([true * times]))
 
 
 def test_the_area_under_three_detections() -> None:
     hit = np.array([True, False, True])  # precision 1 up to recall 0.5, then 2/3
-    assert all_point(hit, ONCE, TWO) == pytest.approx((1 + 2 / 3) / 2)
-    assert at_101_recalls(hit, ONCE, TWO) == pytest.approx((51 + 50 * 2 / 3) / 101)
+    assert ranking(3, 2).all_point(hit) == pytest.approx((1 + 2 / 3) / 2)
+    assert ranking(3, 2).at_101_recalls(hit) == pytest.approx((51 + 50 * 2 / 3) / 101)
+    assert ranking(3, 2, 2.0).all_point(hit) == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_a_later_larger_precision_counts_before() -> None:
+    hit = np.array([False, True, True, True])
+    assert ranking(4, 3).all_point(hit) == pytest.approx(3 / 4)
 
 
 def test_nothing_detected_and_nothing_there() -> None:
     none = np.zeros(0, bool)
-    assert all_point(none, np.zeros((1, 0)), TWO).tolist() == [0]
-    assert at_101_recalls(none, np.zeros((1, 0)), TWO).tolist() == [0]
-    for average in (all_point, at_101_recalls):
-        assert np.isnan(average(np.array([False]), np.ones((1, 1)), np.zeros(1))).all()
+    assert ranking(0, 2).all_point(none).tolist() == [0]
+    assert ranking(0, 2).at_101_recalls(none).tolist() == [0]
+    for average in (Ranking.all_point, Ranking.at_101_recalls):
+        assert np.isnan(average(ranking(1, 0), np.array([False]))).all()
 
 
 def by_pycocotools(truth: Annotations, predicted: Annotations) -> dict[str, float]:

@@ -25,7 +25,7 @@ def test_the_example_takes_part(tmp_path, monkeypatch):
         "--images",
         str(data / "images"),
         "--methods",
-        "dark.py:Dark",
+        "dark.py:load",
         "--out",
         "out",
         "--device",

@@ -261,6 +261,7 @@ def test_predictions_that_do_not_fit_are_refused_by_name(tmp_path):
     (tmp_path / "theirs.json").write_text(json.dumps(document))
     options = ("--images", data / "images", "--out", tmp_path / "out", "--device", "cpu")
     done = call(data / "experts.json", *options, "--methods", f"theirs={tmp_path / 'theirs.json'}")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "theirs.json: expected images that" in done.stderr
     assert "'stranger.png'" in done.stderr
+    assert not (tmp_path / "out").exists()

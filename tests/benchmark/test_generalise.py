@@ -15,7 +15,7 @@ from cascade.benchmark.generalise import Contestant, Job, generalise
 from cascade.benchmark.generalise_commands import app
 from cascade.errors import AnnotationError
 
-METHOD = f"{Path(__file__).with_name('drawn_methods.py')}:Colours"
+METHOD = f"{Path(__file__).with_name('drawn_methods.py')}:colours"
 DAYS = [f"2023-01-{day:02d}" for day in range(1, 9)]
 
 

@@ -15,16 +15,17 @@ def _stand_in(monkeypatch):
 
 
 OWN = """
-class Mine:
-    name, identity = "mine", "1"
+class Method:
+    def __init__(self, name, device):
+        self.name, self.identity, self.device = name, "1", device
     def predict(self, image):
         return []
-class Nameless:
-    identity = "1"
-    def predict(self, image):
-        return []
-class Odd(Mine):
-    name = "../../etc"
+def mine(device):
+    return Method("mine", device)
+def nameless(device):
+    return 3
+def odd(device):
+    return Method("../../etc", device)
 broken = 3
 """
 
@@ -38,11 +39,12 @@ def own(tmp_path):
 
 def test_methods_of_every_kind(own, tmp_path):
     (tmp_path / "p.json").write_text("{}")
-    found = participants(["cs3", "cs3:no-knots", f"{own}:Mine", f"theirs={tmp_path / 'p.json'}"], "cpu")
+    found = participants(["cs3", "cs3:no-knots", f"{own}:mine", f"theirs={tmp_path / 'p.json'}"], "cpu")
     assert [one.name for one in found] == ["cs3", "cs3:no-knots", "mine", "theirs"]
     assert [one.file_name for one in found] == ["cs3", "cs3-no-knots", "mine", "theirs"]
     assert [one.method is None for one in found] == [False, False, False, True]
     assert all(one.about for one in found)
+    assert found[2].method.device == "cpu"
 
 
 def test_the_stages_stand_for_all_ablations():
@@ -59,11 +61,11 @@ def test_the_stages_stand_for_all_ablations():
         ("unet@missing.safetensors", "unet@missing.safetensors: expected one of unet"),
         ("naive@own.py", "expected one of unet"),
         ("../x=unet@own.py", "a plain name"),
-        ("missing.py:Mine", "missing.py:Mine.*FileNotFoundError"),
+        ("missing.py:mine", "missing.py:mine.*FileNotFoundError"),
         ("own.py:Absent", "own.py:Absent.*AttributeError"),
         ("own.py:broken", "own.py:broken.*not callable"),
-        ("own.py:Nameless", "found no name"),
-        ("own.py:Odd", r"the name '\.\./\.\./etc'"),
+        ("own.py:nameless", "found no name, identity, predict"),
+        ("own.py:odd", r"the name '\.\./\.\./etc'"),
     ],
 )
 def test_what_is_no_method_is_refused(own, monkeypatch, word, message):
@@ -75,6 +77,6 @@ def test_what_is_no_method_is_refused(own, monkeypatch, word, message):
 def test_names_must_differ(own, tmp_path):
     (tmp_path / "p.json").write_text("{}")
     with pytest.raises(ConfigError, match="found 'mine' and 'Mine'"):
-        participants([f"{own}:Mine", f"Mine={tmp_path / 'p.json'}"], "cpu")
+        participants([f"{own}:mine", f"Mine={tmp_path / 'p.json'}"], "cpu")
     with pytest.raises(ConfigError, match="found none"):
         participants([], "cpu")

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cascade.benchmark.annotations import HEAD_PARTS, WHOLE, AnnotatedImage, AnnotatedSperm
 from cascade.benchmark.image_score import ImageScore
+from cascade.exports.colours import apart
 from cascade.images import read_image
 from cascade.types import Region
 
@@ -103,7 +104,7 @@ def side_by_side(
     everything = [] if found is None else found.sperm()
     headless = [sperm for sperm in everything if not sperm.has((*HEAD_PARTS, WHOLE))]
     scored = [sperm for sperm in everything if sperm not in headless]
-    colours = _colours([sperm.whole for sperm in true])
+    colours = apart([sperm.whole.box for sperm in true], range(len(true)), COLOURS)
     mates = {int(mate): index for index, mate in enumerate(score.mates) if mate >= 0}
     left = [
         _outline(sperm, f"o{colours[i]}" if score.mates[i] >= 0 else "lone", _told(score, i))
@@ -151,17 +152,3 @@ def _rings(region: Region) -> str:
             x, y = int(corners[0, 0]) + region.x0, int(corners[0, 1]) + region.y0
             parts.append(f"M{x} {y}l" + " ".join(f"{dx} {dy}" for dx, dy in steps.tolist()) + "z")
     return "".join(parts)
-
-
-def _colours(regions: Sequence[Region]) -> list[int]:
-    """A colour for each sperm; those whose boxes meet differ as long as the colours suffice."""
-    chosen: list[int] = []
-    for index, region in enumerate(regions):
-        near = [chosen[other] for other in range(index) if _meet(regions[other].box, region.box)]
-        wheel = [(index + step) % COLOURS for step in range(COLOURS)]
-        chosen.append(min(wheel, key=near.count))
-    return chosen
-
-
-def _meet(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
-    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]

@@ -40,12 +40,13 @@ def write_page(
 def page(assessed: Assessed, experts: Sequence[Dataset], images: Mapping[str, Path]) -> str:
     """The report as text; arguments as for `write_page`."""
     results = assessed.results
+    untimed = all(method.seconds is None for method in results.methods)
     sections = {
         "glance": ("At a glance", _glance(results)),
         "figures": ("All figures", _figures(results)),
         "by-image": ("Image by image", _by_image(results)),
         "crossings": ("Where tails cross", _crossings(results)),
-        "curves": ("Precision, recall and time", _curves(results)),
+        "curves": ("Precision and recall" if untimed else "Precision, recall and time", _curves(results)),
         "tests": ("Is the difference real?", _tests(results)),
         "experts": ("How far experts agree", _experts(results)),
         "measurements": ("Measurements", _measurements(assessed)),
@@ -230,8 +231,23 @@ def _experts(results: Results) -> str:
             "Of what anyone marked, the share that all, some, or one alone marked; Fleiss’ κ over all pixels."
         )
         + tables.shares(results)
+        + _staple(results)
         + "<h3>Against the experts’ consensus</h3>"
         + tables.consensus(results, names)
+    )
+
+
+def _staple(results: Results) -> str:
+    abilities = tables.abilities(results)
+    if not abilities:
+        return _note("STAPLE was not asked: it takes SimpleITK, which comes with cs3[benchmark].")
+    return (
+        _note(
+            "STAPLE estimates the truth from all raters together, and how able each of them is. Sensitivity: "
+            "the share of that truth’s pixels that a rater marked; specificity: the share of others that it "
+            "left out (of as many as anyone marked). Over sperm that most raters outlined."
+        )
+        + abilities
     )
 
 

@@ -201,16 +201,18 @@ def precision_recall(results: Results) -> str:
     for index, method in enumerate(results.methods):
         curve = method.precision_recall
         recall, precision = (_or(value_of(method, name), 0.0) for name in ("recall50", "precision50"))
-        points = [(r, p) for r, p in zip(curve.recall, curve.precision, strict=True) if r <= recall]
+        # Where one expert's curve has ended, the mean over the experts means nothing.
+        last = min((one.get("recall50", recall) for one in method.by_expert.values()), default=recall)
+        points = [(r, p) for r, p in zip(curve.recall, curve.precision, strict=True) if r <= last]
+        points = [*points, (recall, precision)]
         chart.path([(x(r), y(p)) for r, p in points], f"curve {stroke(index)}")
         told = f"{method.name}: recall {recall:.3f}, precision {precision:.3f}"
         chart.mark((x(recall), y(precision)), mark_of(index), f"mark {fill(index)}", told)
     for rater in results.agreement.experts:
-        recall, precision = (rater.figures.get(name) for name in ("recall50", "precision50"))
-        if recall and precision and recall.value is not None and precision.value is not None:
-            chart.mark(
-                (x(recall.value), y(precision.value)), "circle", "mark expert", f"expert {rater.name}", size=4
-            )
+        found = [rater.figures[name].value for name in ("recall50", "precision50") if name in rater.figures]
+        if len(found) == 2 and None not in found:
+            at = (x(_or(found[0], 0.0)), y(_or(found[1], 0.0)))
+            chart.mark(at, "circle", "mark expert", f"expert {rater.name}", size=4)
     return chart.svg()
 
 
@@ -287,7 +289,8 @@ def _differences(
     bias, sd = float(gap.mean()), float(gap.std(ddof=1)) if len(gap) > 1 else 0.0
     chart.rect(44, y(bias + 1.96 * sd), 200, y(bias - 1.96 * sd) - y(bias + 1.96 * sd), "limits")
     chart.line((44, y(0)), (244, y(0)), "zero")
-    chart.dots(((x(m), y(d)) for m, d in zip(own.mean(1), gap, strict=True)), f"cloud {colour}")
+    faint = f"opacity:{min(0.6, 12 / math.sqrt(len(own))):.2f}"
+    chart.dots(((x(m), y(d)) for m, d in zip(own.mean(1), gap, strict=True)), f"cloud {colour}", faint)
     chart.line((44, y(bias)), (244, y(bias)), "bias")
     text = f"{bias:+.1f}, {bias - 1.96 * sd:+.1f} to {bias + 1.96 * sd:+.1f} {unit}".replace("-", "−")
     chart.text(144, 171, text, "label", "middle")

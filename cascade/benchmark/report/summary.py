@@ -99,37 +99,24 @@ def _figures(results: Results, columns: tuple[str, ...]) -> str:
 
 
 def _measurements(results: Results) -> str:
-    shown = [
-        name
-        for name in MEASURES
-        if all(name in m for one in results.methods for m in one.measurements.values())
+    raters = [(one.name, list(one.measurements.values())) for one in results.methods]
+    raters += [(f"{one.first} against {one.second}", [one.measurements]) for one in results.agreement.pairs]
+    shown = [name for name in MEASURES if any(name in one for _, several in raters for one in several)]
+    rows = [
+        [name, *(agreement_text([one[m] for one in several if m in one], m) for m in shown)]
+        for name, several in raters
     ]
-    rows = []
-    for method in results.methods:
-        rows.append(
-            [
-                method.name,
-                *(agreement_text([m[name] for m in method.measurements.values()]) for name in shown),
-            ]
-        )
-    for pair in results.agreement.pairs:
-        rows.append(
-            [
-                f"{pair.first} against {pair.second}",
-                *(agreement_text([pair.measurements[name]]) for name in shown),
-            ]
-        )
     return table(["method", *(f"{MEASURES[name][0]}, {MEASURES[name][1]}" for name in shown)], rows)
 
 
-def agreement_text(several: list[Measurement]) -> str:
+def agreement_text(several: list[Measurement], measure: str) -> str:
     """Bias, limits of agreement and ICC, averaged over experts: `−2.1 [−10.0, 5.8], 0.93`."""
     bias, lower, upper, icc = (
         mean([getattr(one, name) for one in several]) for name in ("bias", "lower", "upper", "icc")
     )
     if bias is None or lower is None or upper is None:
         return "–"
-    digits = 0 if max(abs(bias), abs(lower), abs(upper)) >= 500 else 1
+    digits = 0 if measure.endswith("px2") else 1
     limits = f"{bias:.{digits}f} [{lower:.{digits}f}, {upper:.{digits}f}]"
     return f"{limits}, {'–' if icc is None else f'{icc:.2f}'}".replace("-", "−")
 

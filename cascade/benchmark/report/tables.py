@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from cascade.benchmark.report.plots import best_methods
 from cascade.benchmark.report.summary import agreement_text
 from cascade.benchmark.report.words import COUNTS, LOWER_IS_BETTER, MEANINGS, MEASURES, grouped
-from cascade.benchmark.results import Figure, PixelAgreementEntry, Results, SpermAgreementEntry
+from cascade.benchmark.results import Ability, Figure, PixelAgreementEntry, Results, SpermAgreementEntry
 
 _KINDS = {
     "sperm": "Whole sperm",
@@ -119,14 +119,14 @@ def pairs(results: Results, names: Sequence[str]) -> str:
 
 def consensus(results: Results, names: Sequence[str]) -> str:
     """Every method against what the experts agree on."""
-    kinds = {"majority": "majority", "staple": "STAPLE"}
+    kinds = {"majority": "the majority", "staple": "STAPLE"}
     rows = []
     for method in results.methods:
         for kind, figures_ in method.by_consensus.items():
             cells = "".join(
                 f"<td>{figures_[name]:.3f}</td>" if name in figures_ else "<td>–</td>" for name in names
             )
-            rows.append(f"<tr><th>{escape(method.name)} against the {kinds.get(kind, kind)}</th>{cells}</tr>")
+            rows.append(f"<tr><th>{escape(method.name)} against {kinds.get(kind, kind)}</th>{cells}</tr>")
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     return _table(head, rows) if rows else ""
 
@@ -144,6 +144,11 @@ def shares(results: Results) -> str:
     if results.agreement.sperm is not None:
         rows.append('<tr class="group"><th colspan="6">Sperm by sperm, IoU of at least 0.5</th></tr>')
         rows.append(_share("experts", results.agreement.sperm, None))
+        rows += [
+            _share(f"experts and {method.name}", method.sperm_agreement, None)
+            for method in results.methods
+            if method.sperm_agreement is not None
+        ]
     return _table("<th></th><th>all</th><th>some</th><th>one alone</th><th>Fleiss’ κ</th>", rows)
 
 
@@ -159,6 +164,32 @@ def _share(name: str, one: PixelAgreementEntry | SpermAgreementEntry, kappa: Fig
     return f'<tr><th>{escape(name)}</th><td><span class="bar">{bar}</span></td>{cells}<td>{agreed}</td></tr>'
 
 
+def abilities(results: Results) -> str:
+    """What STAPLE says of every expert, and of each method as one more; empty where it was not asked."""
+    staple = results.agreement.staple
+    rows = [_ability(expert, parts) for expert, parts in staple.items()]
+    rows += [
+        _ability(f"{method.name}, with the experts", method.staple[method.name])
+        for method in results.methods
+        if method.name in method.staple
+    ]
+    heads = "".join(
+        f"<th>{part}, {name}</th>"
+        for part in ("head", "flagellum")
+        for name in ("sensitivity", "specificity")
+    )
+    return _table(heads, rows) if rows else ""
+
+
+def _ability(name: str, parts: Mapping[str, Ability]) -> str:
+    cells = "".join(
+        f"<td>{getattr(parts[part], figure):.3f}</td>" if part in parts else "<td>–</td>"
+        for part in ("head", "flagellum")
+        for figure in ("sensitivity", "specificity")
+    )
+    return f"<tr><th>{escape(name)}</th>{cells}</tr>"
+
+
 def measurements(results: Results) -> str:
     """Bias, limits of agreement and ICC of every measure, of methods and of experts against each other."""
     rows = []
@@ -166,12 +197,12 @@ def measurements(results: Results) -> str:
         cells = []
         for method in results.methods:
             several = [one[measure] for one in method.measurements.values() if measure in one]
-            cells.append(f"<td>{_agreement(agreement_text(several))}</td>")
+            cells.append(f"<td>{_agreement(agreement_text(several, measure))}</td>")
         if results.agreement.pairs:
             several = [
                 pair.measurements[measure] for pair in results.agreement.pairs if measure in pair.measurements
             ]
-            cells.append(f'<td class="experts">{_agreement(agreement_text(several))}</td>')
+            cells.append(f'<td class="experts">{_agreement(agreement_text(several, measure))}</td>')
         rows.append(f"<tr><th>{name}, {unit}</th>{''.join(cells)}</tr>")
     head = "".join(f"<th>{escape(method.name)}</th>" for method in results.methods)
     head += '<th class="experts">experts</th>' if results.agreement.pairs else ""
