@@ -22,10 +22,12 @@ from cascade.types import BoolArray, FloatArray, Head, Region
 MAPS = ("acrosome", "nucleus", "vacuole", "midpiece", "tail", "head", "flagellum")
 """What each map shows the probability of; a head is its parts together, and so is a flagellum."""
 _HEAD_PARTS, _FLAGELLUM_PARTS = (0, 1, 2), (3, 4)
-_HEAD, _FLAGELLUM = 5, 6
+_MIDPIECE, _HEAD, _FLAGELLUM = 3, 5, 6
 _LEVEL = 0.5
 _LEAST_HEAD = 0.3
 """Share of the median head's area under which a piece is none."""
+_WITHOUT_MIDPIECE = 0.3
+"""Worth of a walk that begins with none, as a share of one that does."""
 _SPUR_HL, _GAP_HL, _NEAR_HL, _WIDTH_HL = 0.25, 1.0, 0.22, 0.06
 
 
@@ -41,7 +43,14 @@ def sperm_of_maps(maps: FloatArray) -> list[FoundSperm]:
         covered |= head.region.full(shape)
     flagellum = (maps[_FLAGELLUM] > _LEVEL) & ~covered
     skeleton = trace(flagellum & ~grown(covered, 0.03 * head_length), _SPUR_HL * head_length)
-    walks = walks_from(heads, skeleton, head_length, _GAP_HL)
+
+    def begins(points: FloatArray) -> float:
+        """A flagellum begins with a midpiece."""
+        first = points[: max(2, round(0.5 * head_length))]
+        x, y = np.clip(np.round(first).astype(int), 0, [shape[1] - 1, shape[0] - 1]).T
+        return _WITHOUT_MIDPIECE + (1 - _WITHOUT_MIDPIECE) * float(maps[_MIDPIECE, y, x].mean())
+
+    walks = walks_from(heads, skeleton, head_length, _GAP_HL, begins)
     found = []
     for number, head in enumerate(heads):
         own = np.zeros(shape, bool)

@@ -6,8 +6,8 @@ ahead. It never turns back, asks no model, and does not weigh one tail against a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -49,27 +49,33 @@ class Walk:
 
 
 def walks_from(
-    heads: Sequence[Head], skeleton: Skeleton, head_length: float, gap_hl: float
+    heads: Sequence[Head],
+    skeleton: Skeleton,
+    head_length: float,
+    gap_hl: float,
+    evidence: Callable[[FloatArray], float] = lambda _: 1.0,
 ) -> dict[int, Walk]:
-    """One walk a head at most, and one head an end of the skeleton; the most convincing first.
+    """One walk a head at most, the most convincing first; no two start at the same end.
 
     Args:
         heads: of the image.
         skeleton: of the flagella, without the heads.
         head_length: pixels.
         gap_hl: longest gap jumped, head lengths.
+        evidence: how much the points `(n, 2)` of a walk look like a flagellum and its beginning, a factor.
     """
     options = [
         walk
         for number, head in enumerate(heads)
         for walk in _options(number, head, skeleton, head_length, gap_hl * head_length)
     ]
+    options = [replace(one, worth=one.worth * evidence(one.points)) for one in options]
     taken: set[End] = set()
     out: dict[int, Walk] = {}
-    for walk in sorted(options, key=lambda one: -one.worth):
-        if walk.head not in out and walk.starts not in taken:
-            out[walk.head] = walk
-            taken.add(walk.starts)
+    for one in sorted(options, key=lambda option: -option.worth):
+        if one.head not in out and one.starts not in taken:
+            out[one.head] = one
+            taken.add(one.starts)
     return out
 
 
@@ -130,7 +136,7 @@ def walk(skeleton: Skeleton, start: End, head_length: float, gap: float) -> Floa
     return points
 
 
-def _onwards(skeleton: Skeleton, at: End, heading: FloatArray, used: set[int], reach: float) -> End | None:
+def _onwards(skeleton: Skeleton, at: End, heading: FloatArray, used: Set[int], reach: float) -> End | None:
     """The straightest way on at a junction, None where all bend too much."""
     node = skeleton.branches[at[0]].nodes[at[1]]
     best, most = None, _LEAST_COSINE
@@ -143,7 +149,7 @@ def _onwards(skeleton: Skeleton, at: End, heading: FloatArray, used: set[int], r
     return best
 
 
-def _ahead(skeleton: Skeleton, entered: End, used: set[int], reach: float) -> FloatArray:
+def _ahead(skeleton: Skeleton, entered: End, used: Set[int], reach: float) -> FloatArray:
     """The first points of a way; a short branch is followed to the straightest one after it.
 
     Where two flagella cross at a flat angle, they share a short branch, and only what comes after tells.
@@ -166,7 +172,7 @@ def _ahead(skeleton: Skeleton, entered: End, used: set[int], reach: float) -> Fl
 
 
 def _across_gap(
-    skeleton: Skeleton, at: End, heading: FloatArray, used: set[int], reach: float, gap: float
+    skeleton: Skeleton, at: End, heading: FloatArray, used: Set[int], reach: float, gap: float
 ) -> End | None:
     """The free end ahead that is nearest and leads on, None where there is none."""
     place = skeleton.branches[at[0]].points[-at[1]]

@@ -81,5 +81,5 @@ were not used. The weights inherit the data set's licence: academic and other no
 It was taught on smears of one source with few stains, and sees an image 640 pixels wide. Other stains,
 magnifications and cameras are outside what it was taught. Its masks are no diagnosis.""",
         default=SUPERVISED[name],
-        files="--data EXPERT.json ... --images DIR --until DATE --out DIR",
+        files="--data EXPERT.json ... --until DATE --out DIR",
     )

@@ -108,12 +108,19 @@ def _supervised(name: str) -> Callable[..., None]:
                 help="COCO file with sperm_id; name it again for every expert of the same images.",
             ),
         ],
-        images: Annotated[
-            Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder of the images.")
-        ],
         out: Annotated[
             Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for weights, checkpoint and log.")
         ],
+        images: Annotated[
+            Path | None,
+            typer.Option(
+                metavar="DIR",
+                exists=True,
+                file_okay=False,
+                help="Folder of the images; by itself the folder images beside the first FILE.",
+                show_default=False,
+            ),
+        ] = None,
         until: Annotated[
             datetime | None,
             typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Leave out images of later dates."),
@@ -157,7 +164,8 @@ def _supervised(name: str) -> Callable[..., None]:
             )
         again = f"The same command goes on from the last checkpoint in {out}."
         with reported(FAILED, f"Interrupted. {again}"):
-            weights = _teach(name, data, images, until.date() if until else None, out, settings, where)
+            folder = images or data[0].parent / "images"
+            weights = _teach(name, data, folder, until.date() if until else None, out, settings, where)
         if weights is None:
             say(f"Stopped and saved. {again}")
             raise typer.Exit(INTERRUPTED)

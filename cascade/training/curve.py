@@ -66,7 +66,7 @@ def _panel(series: Series, steps: int, top: float | None, label: str, number: in
         colour = _COLOURS[index % len(_COLOURS)]
         way = " ".join(place(step, value) for step, value in points)
         out.append(f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
-        x, y = _MARGIN + width + 8, y0 + 20 + 15 * index
+        left, line = _MARGIN + width + 8, y0 + 20 + 15 * index
         last = points[-1][1]
-        out.append(f'<text x="{x}" y="{y}" fill="{colour}">{escape(name)} {last:.2f}</text>')
+        out.append(f'<text x="{left}" y="{line}" fill="{colour}">{escape(name)} {last:.2f}</text>')
     return "\n".join(out)

@@ -76,6 +76,23 @@ def test_each_head_gets_the_line_that_leaves_it() -> None:
     assert walks[1].points[-1] == pytest.approx([280, 140], abs=3)
 
 
+def test_two_heads_do_not_start_at_the_same_end() -> None:
+    skeleton = lines([(100, 60), (280, 60)])
+    heads = [head_at(76, 60), head_at(100, 84)]
+    assert set(walks_from(heads, skeleton, HEAD_LENGTH, 0.5)) == {0}
+
+
+def test_evidence_decides_which_way() -> None:
+    skeleton = lines([(75, 60), (150, 60)], [(10, 60), (26, 60)])
+    head = [head_at(50, 60)]
+    assert walks_from(head, skeleton, HEAD_LENGTH, 0.5)[0].points[-1, 0] > 140
+
+    def leftwards(points: NDArray[np.float64]) -> float:
+        return float(points[-1, 0] < points[0, 0])
+
+    assert walks_from(head, skeleton, HEAD_LENGTH, 0.5, leftwards)[0].points[-1, 0] < 20
+
+
 def test_no_lines_no_walks() -> None:
     assert walks_from([head_at(50, 60)], trace(np.zeros((200, 300), bool)), HEAD_LENGTH, 0.5) == {}
 
