@@ -56,8 +56,9 @@ def benchmark(
 
     DATA is a COCO file, a labelme folder, or a folder of masks: one an expert, or a folder of such.
 
-    Writes report.html, results.json, results.csv, results.md and predictions/METHOD.coco.json. Ends with 0
-    when all went well, 1 when a method failed on an image, 2 when it was called wrongly.
+    Writes report.html, results.json, results.csv, results.md and predictions/METHOD.coco.json.
+
+    Ends with 0 when all went well, 1 when a method failed on an image, 2 when it was called wrongly.
     """
     with reported():
         # What takes time to import waits until it is needed.

@@ -162,3 +162,35 @@ def test_predictions_cannot_learn(real, tmp_path):
     assert done.exit_code == 2
     assert "found predictions; name a method instead" in done.stderr
     assert not Path(tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_method_is_taught_by_the_command(real, tmp_path, monkeypatch):
+    pytest.importorskip("segmentation_models_pytorch")
+    from cascade.comparators import scale
+    from cascade.training import unet
+
+    monkeypatch.setattr(scale, "WORKING_SIDE", 96)
+    monkeypatch.setattr(unet, "SHAPE", (64, 64))
+    data = next(iter(real.images.values())).parents[1]
+    out = tmp_path / "out"
+    options = (
+        "--images",
+        data / "images",
+        "--out",
+        out,
+        "--device",
+        "cpu",
+        "--methods",
+        "unet",
+        "--groups",
+        2,
+    )
+    done = call(data / "experts.json", *options, "--steps", 1)
+    assert done.exit_code == 0, done.output
+    (method,) = json.loads((out / "generalisation.json").read_text())["methods"]
+    assert (method["name"], method["learns"], len(method["folds"])) == ("unet", True, 2)
+    trainings = sorted(path.relative_to(out / "training/unet") for path in out.rglob("unet.safetensors"))
+    assert [path.parent.name for path in trainings] == [
+        fold["fold"].replace(" ", "-") for fold in method["folds"]
+    ]
