@@ -48,6 +48,8 @@ _ANCHORS = ((34, 64), (100, 150), (220, 310))
 """Sizes by level, working pixels: heads are about 34, whole sperm 50 to 340. The finest level has none."""
 _RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _LEAST_SCORE = 0.05
+_LEVELS_OF = {SPERM: 0.3, HEAD: 0.5}
+"""Where masks are cut: a flagellum covers few cells of its sperm's mask, which therefore errs on the low side."""
 _HEAD_INSIDE = 0.5
 """Share of a head that lies in the mask of its sperm, at least."""
 
@@ -181,14 +183,13 @@ def find_sperm(
         proposals, _ = network.propose(images, features)
         (found,), _ = network.roi_heads(features, proposals, images.image_sizes)
         boxes = found["boxes"].cpu() / scale
-        masks = paste_masks_in_image(found["masks"].cpu(), boxes, shape)[:, 0] > 0.5
+        masks = paste_masks_in_image(found["masks"].cpu(), boxes, shape)[:, 0]
     labels, scores = found["labels"].tolist(), found["scores"].tolist()
-    regions = [Region.from_full(mask.numpy()) for mask in masks]
-    several = [(region, score, label) for region, score, label in zip(regions, scores, labels, strict=True)]
-    kinds = {
-        kind: [(region, score) for region, score, label in several if label == kind and region.area]
-        for kind in (SPERM, HEAD)
-    }
+    kinds: dict[int, list[tuple[Region, float]]] = {SPERM: [], HEAD: []}
+    for mask, label, score in zip(masks.numpy(), labels, scores, strict=True):
+        region = Region.from_full(mask > _LEVELS_OF[label])
+        if region.area:
+            kinds[label].append((region, score))
     return joined(kinds[SPERM], kinds[HEAD])
 
 
