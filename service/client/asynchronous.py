@@ -219,6 +219,7 @@ class AsyncJob:
         """
         parser, broken = EventParser(last_id), 0
         while True:
+            parser.begin()
             try:
                 async with self._client._stream(operations.events(self.id, parser.last_id)) as response:
                     async for line in response.aiter_lines():

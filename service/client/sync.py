@@ -217,6 +217,7 @@ class RemoteJob:
         """
         parser, broken = EventParser(last_id), 0
         while True:
+            parser.begin()
             try:
                 with self._client._stream(operations.events(self.id, parser.last_id)) as response:
                     for line in response.iter_lines():
