@@ -105,6 +105,8 @@ class SpermAnswer(_Answer):
     score: float
     complete: bool
     """Head and tail were found."""
+    colour: str
+    """As in the overlay: `#0072b2`."""
     parts: list[Part]
     measurements: dict[str, bool | int | float | str | None]
     """By the names of `sperm.csv`, units in the names; null where unknown."""

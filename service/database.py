@@ -1,0 +1,117 @@
+"""The database: SQLite in WAL mode, or PostgreSQL; transactions that outlast a lost connection."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from service.tables import metadata
+
+T = TypeVar("T")
+
+_TRIES = 6
+_FIRST_PAUSE = 0.1  # seconds; doubles
+
+
+class Database:
+    """One database, used by all threads of a process.
+
+    Args:
+        url: SQLAlchemy URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        address = make_url(url)
+        self.is_sqlite = address.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            if address.database:
+                Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(address, connect_args={"timeout": 20}, pool_size=8, max_overflow=64)
+            event.listen(self._engine, "connect", _set_up_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        else:
+            self._engine = create_engine(address, pool_pre_ping=True, pool_size=8, max_overflow=64)
+        self._writing = self._engine.execution_options(writes=True)
+        # SQLite lets one write at a time; a lock of ours lets waiting threads in without pauses between tries.
+        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
+
+    def create(self) -> None:
+        """Make the tables that are not there yet."""
+
+        def make(connection: Connection) -> None:
+            if not self.is_sqlite:  # two processes that start together must not make them at once
+                connection.execute(text("SELECT pg_advisory_xact_lock(70263)"))
+            metadata.create_all(connection)
+
+        self.write(make)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a transaction that only reads. Tried again when the connection is lost."""
+
+        def once() -> T:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        return _persistently(once)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a transaction; it is durable when this returns.
+
+        `work` is run again when the database is busy or the connection is lost, and the first try may have
+        been committed without our knowing: it must come to the same end when it finds its own work done.
+        """
+
+        def once() -> T:
+            with self._turn, self._writing.begin() as connection:
+                return work(connection)
+
+        return _persistently(once)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+
+def now(connection: Connection) -> float:
+    """Seconds since 1970 by the one clock that all processes share: PostgreSQL's, or this machine's."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())")) or 0.0)
+
+
+def _persistently(once: Callable[[], T]) -> T:
+    pause = _FIRST_PAUSE
+    for _ in range(_TRIES - 1):
+        try:
+            return once()
+        except DBAPIError as error:
+            if not _may_pass(error):
+                raise
+        time.sleep(pause)
+        pause *= 2
+    return once()
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    """Busy, a deadlock that was broken, or a lost connection."""
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=20000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: a reader that turns writer would fail when another was faster.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,59 @@
+"""Deleting what has been kept long enough, and proving that it is gone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from service.audit import Note
+from service.context import Service
+from service.tables import jobs
+
+log = logging.getLogger("cs3.retention")
+
+_DAY = 86400.0
+
+
+class Retention:
+    """Deletes images and results when their time is over. Every deletion is in the audit log, with hashes."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def run(self) -> int:
+        """Delete what is due; how many jobs that were."""
+        settings, store = self._service.settings, self._service.store
+        done = self._delete("results", settings.result_retention_days, store.purge)
+        done += self._delete("images", settings.image_retention_days, store.delete_images)
+        if settings.audit_retention_days is not None:
+            self._service.audit.forget(store.moment() - settings.audit_retention_days * _DAY)
+        return done
+
+    def _delete(self, what: str, days: float | None, delete: Callable[[str], list[str]]) -> int:
+        if days is None:
+            return 0
+        store, count = self._service.store, 0
+        while due := store.finished_before(store.moment() - days * _DAY, what):
+            for job_id in due:
+                gone = delete(job_id)
+                detail = {"what": what, "after_days": days, "sha256": gone}
+                self._service.audit.write([Note("retention", "", f"delete {what} {job_id}", 200, "", detail)])
+                count += 1
+        if count:
+            log.info("deleted the %s of %d jobs", what, count)
+        return count
+
+    def left_over(self) -> list[str]:
+        """Blobs that should be gone: of jobs that were deleted or that nobody knows. Empty is the proof."""
+        query = select(jobs.c.id, jobs.c.images_deleted_at, jobs.c.deleted_at)
+        known = {row.id: row for row in self._service.store.run(lambda c: c.execute(query).all())}
+        wrong = []
+        for key in self._service.blobs.list("jobs"):
+            _, job_id, folder, *_ = [*key.split("/"), "", ""]
+            job = known.get(job_id)
+            deleted = job is None or job.deleted_at is not None
+            if deleted or (folder in ("images", "pictures") and job.images_deleted_at is not None):
+                wrong.append(key)
+        return wrong
