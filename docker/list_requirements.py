@@ -1,4 +1,4 @@
-"""Print what the package and its extras need, a line each: `python list_requirements.py service > requirements.txt`."""
+"""Print what the package and its extras need, a line each: `python list_requirements.py service`."""
 
 import re
 import sys

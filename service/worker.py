@@ -83,13 +83,13 @@ class Worker:
         heart = threading.Thread(target=self._keep_beating, name="heart", daemon=True)
         heart.start()
         model = self._load()
-        self._state = _changed(self._state, state="ready", model_sha256=model.sha256)
+        self._state = replace(self._state, state="ready", model_sha256=model.sha256)
         self._beat()
         log.info("ready: %s on %s", model.name, self._state.device)
         try:
             self._work(model)
         finally:
-            self._state = _changed(self._state, state="stopping")
+            self._state = replace(self._state, state="stopping")
             for hand in list(self._hands.values()):
                 self._queue.put_back(hand.claim, innocent=True)
             self._hands.clear()
@@ -235,7 +235,7 @@ class Worker:
     def _beat(self) -> None:
         with self._lock:
             claims = [hand.claim for hand in self._hands.values()]
-        self._queue.beat(_changed(self._state, stats=self._stats.snapshot()), claims)
+        self._queue.beat(replace(self._state, stats=self._stats.snapshot()), claims)
 
     def _give_up_stuck(self) -> None:
         with self._lock:
@@ -271,10 +271,6 @@ class _Borrowed:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._free.append(self._mine)
-
-
-def _changed(state: WorkerState, **values: Any) -> WorkerState:
-    return replace(state, **values)
 
 
 def run_worker(settings: Settings, device: str, worker_id: str | None, watch_parent: bool) -> None:

@@ -60,7 +60,7 @@ class Page:
         )
 
     def complaints(self):
-        """What the browser complained about, refused connections aside: errors, blocked styles and scripts."""
+        """What the browser complained about: errors, blocked styles and scripts."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
     # -- doing

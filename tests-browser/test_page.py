@@ -5,7 +5,6 @@ import json
 import zipfile
 
 import pytest
-
 from driven_page import EXAMPLES, Page
 from selenium.webdriver import Keys
 
