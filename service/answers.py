@@ -1,4 +1,4 @@
-"""Kept results → answers: JSON, and every format of `cascade.exports`, with what people said about each sperm."""
+"""Kept results → answers: JSON and every format of `cascade.exports`, with what people said of each sperm."""
 
 from __future__ import annotations
 

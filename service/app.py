@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from fastapi.staticfiles import StaticFiles
 from cascade import environment
 from service import errors
 from service.context import Service
+from service.openapi import describe
 from service.retention import Retention
-from service.routes import about, events, jobs, results, segmentations
+from service.routes import about, benchmarks, events, jobs, results, segmentations
 from service.security import Gate, Guard
 
 log = logging.getLogger("cs3.api")
@@ -30,8 +31,8 @@ _RETENTION = 600.0  # seconds between looks for what is to be deleted
 _DESCRIPTION = """\
 Images of stained sperm smears in, every sperm with its head and its own tail out.
 
-For research use only; not a medical device. Errors are `application/problem+json` (RFC 9457): what was wrong, and
-what to do.
+For research use only; not a medical device. Errors are `application/problem+json` (RFC 9457): what was
+wrong, and what to do.
 """
 
 
@@ -68,11 +69,12 @@ def create_app(service: Service) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service, app.state.gate = service, Gate()
-    for module in (segmentations, jobs, events, results, about):
+    for module in (segmentations, jobs, events, results, benchmarks, about):
         app.include_router(module.router)
     errors.install(app)
     app.add_middleware(Guard)
     _add_page(app)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
 
 
@@ -84,11 +86,11 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
 
-async def _every(seconds: float, work: object) -> None:
+async def _every(seconds: float, work: Callable[[], object]) -> None:
     """Do something in a thread now and then; what goes wrong with it is told and tried again."""
     while True:
         try:
-            await anyio.to_thread.run_sync(work)  # type: ignore[arg-type]
+            await anyio.to_thread.run_sync(work)
         except Exception:  # the next time may go well
             log.exception("background work")
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Zips from strangers: their images are unpacked next to them in the blob, everything else is refused or left.
+"""Zips from strangers: their images are unpacked into the blob, everything else is refused or left.
 
 Nothing is ever written under a name from the zip, so that such names can do no harm; those that try are
 refused all the same, for who writes them is up to something.
@@ -80,7 +80,8 @@ def _unpack(
     infos = [info for info in zipped.infolist() if not info.is_dir()]
     if len(infos) > settings.max_files + _ENTRIES_BESIDE:
         raise _too_many(settings)
-    images, skipped = [], []
+    images: list[zipfile.ZipInfo] = []
+    skipped: list[zipfile.ZipInfo] = []
     for info in infos:
         _check(info)
         (images if _is_image(info.filename) else skipped).append(info)
@@ -137,8 +138,8 @@ class _Budget:
 
     def _bomb(self) -> ProblemError:
         return too_large(
-            f"Expected a zip whose content is at most {self._settings.max_zip_ratio:g} times as large and at most "
-            f"{self._settings.max_body_bytes} bytes, found one that unpacks to more.",
+            f"Expected a zip whose content is at most {self._settings.max_zip_ratio:g} times as large and "
+            f"at most {self._settings.max_body_bytes} bytes, found one that unpacks to more.",
             "Send the images themselves, or in several zips.",
         )
 

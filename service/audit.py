@@ -1,4 +1,4 @@
-"""Who asked what, and when: a table that the service only adds to. Never what an image shows, nor its name."""
+"""Who asked what, and when: a table that the service only adds to. Never an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.database import Database, now
+from service.database import Database, now, rows
 from service.keys import KeyStore
 from service.tables import audit
 
@@ -84,7 +84,7 @@ class Audit:
         query = select(audit).order_by(audit.c.id.desc()).limit(most)
         if job_id is not None:
             query = query.where(audit.c.action.contains(job_id))
-        yield from self._database.read(lambda c: list(c.execute(query).mappings().all()))
+        yield from self._database.read(lambda c: rows(c.execute(query)))
 
     def forget(self, before: float) -> None:
         """Delete notes older than a moment."""

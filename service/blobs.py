@@ -180,7 +180,7 @@ class _RemoteWriter:
 
     def __init__(self, files: Any, path: str) -> None:
         self._files, self._path = files, path
-        self._handle: Any = tempfile.NamedTemporaryFile(prefix="cs3-blob-")
+        self._handle: Any = tempfile.NamedTemporaryFile(prefix="cs3-blob-")  # noqa: SIM115
         self.size = 0
 
     def write(self, data: bytes) -> None:

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, Result, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
@@ -40,7 +40,7 @@ class Database:
         else:
             self._engine = create_engine(address, pool_pre_ping=True, pool_size=8, max_overflow=64)
         self._writing = self._engine.execution_options(writes=True)
-        # SQLite lets one write at a time; a lock of ours lets waiting threads in without pauses between tries.
+        # SQLite lets one write at a time; with a lock of ours threads wait without pauses between tries.
         self._turn = threading.Lock() if self.is_sqlite else nullcontext()
 
     def create(self) -> None:
@@ -78,6 +78,17 @@ class Database:
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+
+
+def rows(result: Result[Any]) -> list[dict[str, Any]]:
+    """All rows, by the names of their columns."""
+    return [dict(row) for row in result.mappings()]
+
+
+def first_row(result: Result[Any]) -> dict[str, Any] | None:
+    """The first row, or None."""
+    row = result.mappings().first()
+    return None if row is None else dict(row)
 
 
 def now(connection: Connection) -> float:

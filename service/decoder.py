@@ -43,7 +43,7 @@ def _answer(request: dict[str, Any], answers: BinaryIO) -> None:
         _say(answers, {"error": "expected an image that fits the memory, found one that does not"})
         return
     _say(answers, {"pages": pages, "shape": image.pixels.shape, "pixel_size": image.pixel_size})
-    view = memoryview(image.pixels).cast("B")
+    view = image.pixels.reshape(-1).data
     while view:
         view = view[answers.write(view) :]
 

@@ -71,8 +71,8 @@ class Decoder:
         except (EOFError, BrokenPipeError, ValueError) as error:
             self._stop()
             raise ImageError(
-                "expected an image that can be decoded, found one over which the decoder died, damaged or made "
-                "to exhaust it; copy it again from its source or save it as PNG"
+                "expected an image that can be decoded, found one over which the decoder died, damaged or "
+                "made to exhaust it; copy it again from its source or save it as PNG"
             ) from error
         finally:
             path.unlink(missing_ok=True)

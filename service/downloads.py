@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -221,7 +222,7 @@ def _zip(service: Service, job: Row, included: frozenset[Included]) -> Iterator[
                 wanted = Format(one.value)
                 name = f"{_FOLDERS[one]}/{kept.task['file_name'].replace('/', '_')}{SUFFIX_OF[wanted]}"
                 try:
-                    body = answers.encode(kept, wanted, lambda kept=kept: load_picture(store, kept.task))
+                    body = answers.encode(kept, wanted, partial(load_picture, store, kept.task))
                 except ProblemError:
                     continue  # the image was deleted: no overlay
                 zipped.writestr(zipfile.ZipInfo(name, _EARLIEST), body, zipfile.ZIP_DEFLATED)

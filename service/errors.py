@@ -1,4 +1,4 @@
-"""What goes wrong, as answers: `application/problem+json` (RFC 9457), never with anything of the server's own."""
+"""What goes wrong, as `application/problem+json` (RFC 9457), never with anything of the server's own."""
 
 from __future__ import annotations
 

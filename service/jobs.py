@@ -81,10 +81,11 @@ def check_task(before: TaskState, after: TaskState) -> None:
         raise IllegalTransitionError(f"a task that is {before} becomes {allowed}, got {after}")
 
 
-def job_state(counts: Mapping[TaskState, int]) -> JobState:
-    """The state of a job by how many of its tasks are in which; a job without tasks has succeeded.
+def job_state(counts: Mapping[TaskState, int], score: TaskState | None = None) -> JobState:
+    """The state of a job by how many of its tasks are in which.
 
     Of a job whose tasks are all done, one that succeeded is enough: the others' errors are told task by task.
+    A benchmark whose `score` failed has failed, whatever became of its images.
     """
     some = {state for state, count in counts.items() if count}
     if some & {TaskState.RUNNING} or (
@@ -95,4 +96,5 @@ def job_state(counts: Mapping[TaskState, int]) -> JobState:
         return JobState.QUEUED
     if TaskState.CANCELLED in some:
         return JobState.CANCELLED
-    return JobState.FAILED if some == {TaskState.FAILED} else JobState.SUCCEEDED
+    failed = some == {TaskState.FAILED} or score == TaskState.FAILED
+    return JobState.FAILED if failed else JobState.SUCCEEDED

@@ -62,7 +62,9 @@ def settle(connection: Connection, job_id: str, at: float) -> None:
     """Bring a job's state in line with its tasks'. The caller has locked the job's row."""
     counts = counts_of(connection, job_id)
     job = connection.execute(select(jobs.c.state, jobs.c.started_at).where(jobs.c.id == job_id)).one()
-    before, after = JobState(job.state), job_state(counts)
+    scoring = select(tasks.c.state, tasks.c.error).where(tasks.c.job_id == job_id, tasks.c.kind == "score")
+    score = connection.execute(scoring).first()
+    before, after = JobState(job.state), job_state(counts, TaskState(score.state) if score else None)
     if after == before or (before == JobState.RUNNING and after == JobState.QUEUED):
         return  # a job whose only running image waits again has begun all the same
     check_job(before, after)
@@ -71,6 +73,7 @@ def settle(connection: Connection, job_id: str, at: float) -> None:
         values["started_at"] = at
     if after not in (JobState.QUEUED, JobState.RUNNING):
         values["finished_at"] = at
+        values["error"] = score.error if score else None
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
     job_event(connection, job_id, after)
 

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from cascade.errors import CS3Error
-from service.database import Database, now
+from service.database import Database, first_row, now, rows
 from service.tables import keys
 
 SCOPES = ("submit", "read", "review", "metrics", "admin")
@@ -150,7 +150,7 @@ class KeyStore:
         """All keys, by age; without secrets."""
         columns = [c for c in keys.c if c.name not in ("secret_sha256", "old_sha256")]
         query = select(*columns).order_by(keys.c.created_at)
-        return self._database.read(lambda c: list(c.execute(query).mappings().all()))
+        return self._database.read(lambda c: rows(c.execute(query)))
 
     def identify(self, key: str) -> Identity | None:
         """Whose key this is; None where it is nobody's, or no more."""
@@ -160,7 +160,7 @@ class KeyStore:
             return None
 
         def find(connection: Connection) -> Identity | None:
-            row = connection.execute(select(keys).where(keys.c.id == key_id)).mappings().first()
+            row = first_row(connection.execute(select(keys).where(keys.c.id == key_id)))
             at = now(connection)
             if row is None or not _is_good(row, at):
                 return None
@@ -185,11 +185,11 @@ class KeyStore:
 
     @staticmethod
     def _existing(connection: Connection, key_id: str) -> Mapping[str, Any]:
-        row = connection.execute(select(keys).where(keys.c.id == key_id)).mappings().first()
+        row = first_row(connection.execute(select(keys).where(keys.c.id == key_id)))
         if row is None or row["revoked_at"] is not None:
             known = connection.scalar(select(func.count()).where(keys.c.revoked_at.is_(None)))
             raise CS3Error(
-                f"expected the id of one of {known} keys, found {key_id!r}; `cs3 service keys list` shows them"
+                f"expected the id of one of {known} keys, found {key_id!r}; see `cs3 service keys list`"
             )
         return row
 

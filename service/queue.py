@@ -310,8 +310,8 @@ class TaskQueue:
     def _give_up(self, connection: Connection, row: RowMapping, at: float) -> None:
         check_task(TaskState(row["state"]), TaskState.FAILED)
         error = (
-            f"expected a worker to finish this image, found that {row['attempts']} died over it, as when memory "
-            "runs out; send it in smaller fields"
+            f"expected a worker to finish this image, found that {row['attempts']} died over it, as when "
+            "memory runs out; send it in smaller fields"
         )
         connection.execute(
             update(tasks)

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade.errors import ConfigError
+from cascade.images import is_known_format
 from service import engine
 from service.errors import ProblemError, invalid
 from service.schemas import InvalidField
@@ -87,7 +88,7 @@ def parse_fields(kind: type[F], values: Mapping[str, str]) -> F:
 
 
 def check_images(files: list[ReceivedFile], field: str, skipped: int) -> None:
-    """At least one file, and none empty.
+    """At least one file that begins like an image; what is wrong with others is told image by image.
 
     Raises:
         ProblemError: otherwise.
@@ -97,6 +98,13 @@ def check_images(files: list[ReceivedFile], field: str, skipped: int) -> None:
         raise invalid(field, f"expected at least one image file, found none{beside}")
     if len(files) == 1 and not files[0].length:
         raise invalid(field, "expected an image, found an empty file; copy it again from its source")
+    if not any(is_known_format(file.magic) for file in files):
+        raise ProblemError(
+            415,
+            "unsupported-media-type",
+            f"{field}: Expected PNG, JPEG, TIFF or BMP, found other formats only.",
+            "Save the image as PNG or TIFF and send it again.",
+        )
 
 
 def _refuse_constant(name: str) -> Any:

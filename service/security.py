@@ -24,8 +24,8 @@ log = logging.getLogger("cs3.api")
 _REMEMBER = 5.0  # seconds for which a key that was looked up is believed
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "Content-Security-Policy": _PAGE_POLICY,
@@ -86,7 +86,7 @@ async def who(request: Request) -> Identity:
             401,
             "unauthorized",
             "Expected an API key, found none or one that is not, or no more, valid.",
-            "Send the header Authorization: Bearer cs3_…; who runs the service makes keys with `cs3 service keys`.",
+            "Send the header Authorization: Bearer cs3_…; `cs3 service keys create` makes keys.",
             headers={"WWW-Authenticate": 'Bearer realm="cs3"'},
         )
     return _known(request, identity)
@@ -157,6 +157,7 @@ class Guard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, case, delete, func, insert, select, update
 
 from service.blobs import Blobs
-from service.database import Database, now
+from service.database import Database, first_row, now, rows
 from service.jobs import JobState, TaskState, check_job
 from service.journal import job_event, lock_job, settle, shown_counts, task_event
 from service.tables import events, jobs, reviews, tasks
@@ -70,6 +70,14 @@ def new_job_id() -> str:
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
+def age_of(job_id: str) -> float:
+    """Seconds since an id was made; 0 for what is no id."""
+    try:
+        return max(0.0, time.time() - int(job_id[:12], 16) / 1000)
+    except ValueError:
+        return 0.0
+
+
 class Store:
     """Jobs in the database, their files in blobs."""
 
@@ -123,7 +131,7 @@ class Store:
     def earlier(self, owner: str, key: str) -> Row | None:
         """The job that has this idempotency key."""
         wanted = and_(jobs.c.owner == owner, jobs.c.idempotency_key == key)
-        return self._database.read(lambda c: c.execute(select(jobs).where(wanted)).mappings().first())
+        return self._database.read(lambda c: first_row(c.execute(select(jobs).where(wanted))))
 
     def _earlier(self, connection: Connection, job: NewJob) -> str | None:
         mine = connection.execute(select(jobs.c.id).where(jobs.c.id == job.id)).first()
@@ -149,27 +157,24 @@ class Store:
         """
 
         def find(connection: Connection) -> Row:
-            row = (
-                connection.execute(_visible(select(jobs).where(jobs.c.id == job_id), owner))
-                .mappings()
-                .first()
-            )
+            query = _visible(select(jobs).where(jobs.c.id == job_id), owner)
+            row = first_row(connection.execute(query))
             if row is None:
                 raise NoSuchJobError(job_id)
             return _with_figures(connection, [row])[0]
 
         return self._database.read(find)
 
-    def jobs(self, owner: str | None, most: int, before: str | None, state: JobState | None) -> list[Row]:
+    def jobs(self, owner: str | None, most: int, before: str | None, state: JobState | None) -> Sequence[Row]:
         """Jobs, the newest first, that are older than the job `before`."""
         query = _visible(select(jobs), owner).order_by(jobs.c.id.desc()).limit(most)
         if before is not None:
             query = query.where(jobs.c.id < before)
         if state is not None:
             query = query.where(jobs.c.state == state)
-        return self._database.read(lambda c: _with_figures(c, c.execute(query).mappings().all()))
+        return self._database.read(lambda c: _with_figures(c, rows(c.execute(query))))
 
-    def images(self, job_id: str, most: int | None = None, after: int = 0) -> list[Row]:
+    def images(self, job_id: str, most: int | None = None, after: int = 0) -> Sequence[Row]:
         """Tasks of a job that are images, by number, each with `rejected`; those above the number `after`."""
         rejected = (
             select(reviews.c.number, func.count().label("rejected"))
@@ -184,7 +189,7 @@ class Store:
             .order_by(tasks.c.number)
             .limit(most)
         )
-        return self._database.read(lambda c: list(c.execute(query).mappings().all()))
+        return self._database.read(lambda c: rows(c.execute(query)))
 
     def image(self, job_id: str, number: int) -> Row | None:
         """One image of a job."""
@@ -194,7 +199,7 @@ class Store:
     def score(self, job_id: str) -> Row | None:
         """The task of a benchmark that scores."""
         query = select(tasks).where(tasks.c.job_id == job_id, tasks.c.kind == "score")
-        return self._database.read(lambda c: c.execute(query).mappings().first())
+        return self._database.read(lambda c: first_row(c.execute(query)))
 
     def waiting(self) -> tuple[int, int]:
         """How many tasks wait, and how many are at work."""
@@ -213,11 +218,11 @@ class Store:
         found = self._database.read(lambda c: c.execute(query).all())
         return {row.id: (row.event_seq, JobState(row.state)) for row in found}
 
-    def events(self, job_id: str, after: int, most: int = 500) -> list[Row]:
+    def events(self, job_id: str, after: int, most: int = 500) -> Sequence[Row]:
         """Events of a job after the one numbered `after`, in order."""
         query = select(events).where(events.c.job_id == job_id, events.c.seq > after)
         query = query.order_by(events.c.seq).limit(most)
-        return self._database.read(lambda c: list(c.execute(query).mappings().all()))
+        return self._database.read(lambda c: rows(c.execute(query)))
 
     # -- changing
 
@@ -270,7 +275,7 @@ class Store:
         if number is not None:
             query = query.where(reviews.c.number == number)
         found: dict[int, dict[int, Row]] = {}
-        for row in self._database.read(lambda c: c.execute(query).mappings().all()):
+        for row in self._database.read(lambda c: rows(c.execute(query))):
             found.setdefault(row["number"], {})[row["sperm_id"]] = row
         return found
 
@@ -364,14 +369,14 @@ def _visible(query: Select[Any], owner: str | None) -> Select[Any]:
     return query if owner is None else query.where(jobs.c.owner == owner)
 
 
-def _with_figures(connection: Connection, rows: Sequence[RowMapping]) -> list[Row]:
+def _with_figures(connection: Connection, found: Sequence[Row]) -> list[Row]:
     """Add to each job its counts, and the sperm found."""
-    ids = [row["id"] for row in rows]
+    ids = [row["id"] for row in found]
     query = (
         select(
             tasks.c.job_id,
             tasks.c.state,
-            func.count().label("count"),
+            func.count().label("images"),
             func.coalesce(func.sum(tasks.c.sperm), 0).label("sperm"),
             func.coalesce(func.sum(tasks.c.complete), 0).label("complete"),
         )
@@ -379,15 +384,13 @@ def _with_figures(connection: Connection, rows: Sequence[RowMapping]) -> list[Ro
         .group_by(tasks.c.job_id, tasks.c.state)
     )
     figures = connection.execute(query).all()
-    found = []
-    for row in rows:
+    out: list[Row] = []
+    for row in found:
         mine = [one for one in figures if one.job_id == row["id"]]
-        found.append(
-            dict(row)
-            | {
-                "counts": shown_counts({TaskState(one.state): one.count for one in mine}),
-                "sperm": sum(one.sperm for one in mine),
-                "complete": sum(one.complete for one in mine),
-            }
-        )
-    return found
+        extra = {
+            "counts": shown_counts({TaskState(one.state): one.images for one in mine}),
+            "sperm": sum(one.sperm for one in mine),
+            "complete": sum(one.complete for one in mine),
+        }
+        out.append(dict(row) | extra)
+    return out

@@ -132,7 +132,7 @@ def _idempotency_key(request: Request) -> str | None:
         raise ProblemError(
             422,
             "invalid",
-            f"header Idempotency-Key: expected 1 to {MAX_KEY} printable ASCII characters, found another value.",
+            f"header Idempotency-Key: expected 1 to {MAX_KEY} printable ASCII characters.",
             "Use a UUID.",
         )
     return key

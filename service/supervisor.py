@@ -61,7 +61,7 @@ class Supervisor:
         devices = _devices(settings)
         threads = settings.worker_threads or max(1, processors() // max(1, len(devices)))
         for number, device in enumerate(devices, start=1):
-            variables = shared | thread_variables(threads)
+            variables = shared | dict(thread_variables(threads))
             self._children.append(
                 _Child(f"worker {number}", ["worker", "--device", device], variables, device)
             )
@@ -99,7 +99,7 @@ class Supervisor:
         identity = ["--worker-id", child.worker_id] if child.device else []
         child.process = subprocess.Popen(
             [sys.executable, "-m", "service", *child.arguments, "--watch-parent", *identity],
-            env=os.environ | child.variables,
+            env=os.environ | dict(child.variables),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches us alone, and we end them in order
         )

@@ -1,4 +1,4 @@
-"""Receiving bodies: multipart forms streamed to one blob, so that no file lies in memory and one sync keeps all.
+"""Receiving bodies: forms streamed to one blob, so that no file lies in memory and one sync keeps all.
 
 Limits hold while the bytes arrive: the size of the body, of a file, of a field, the number of parts, and the
 time that a client may take.
@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import anyio.to_thread
 from fastapi import Request
@@ -25,6 +25,9 @@ from service.blobs import BlobWriter
 from service.errors import ProblemError, invalid, too_large
 from service.names import clean_name
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 _HEAD = 16  # bytes that tell what a file is
 _FLUSH = 1 << 20  # bytes collected before they are handed to the disk
@@ -208,7 +211,7 @@ class _Form:
                 return
             part.begun, part.start, data = True, self._writer.size, part.head
             if part.name == "images" and data.startswith((LOCAL_FILE, EMPTY_ZIP)):
-                part.zipped = TemporaryFile()
+                part.zipped = TemporaryFile()  # noqa: SIM115 - closed when it was unpacked
         if part.zipped is not None:
             part.zipped.write(data)
         else:
@@ -224,7 +227,7 @@ class _Form:
 
     # -- called by the parser
 
-    def _callbacks(self) -> dict[str, object]:
+    def _callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._on_part_begin,
             "on_header_field": lambda data, a, b: self._on_header(0, data[a:b]),

@@ -164,7 +164,7 @@ class Worker:
         if claim.page is None and decoded.pages > 1:
             if decoded.pages > self._settings.max_pages:
                 raise ImageError(
-                    f"expected a file of at most {self._settings.max_pages} pages, found {decoded.pages}; split it"
+                    f"expected at most {self._settings.max_pages} pages, found {decoded.pages}; split it"
                 )
             claim = self._queue.expand(claim, decoded.pages)
         read = time.perf_counter() - began
@@ -214,8 +214,8 @@ class Worker:
         else:
             log.exception("job %s, image %d", claim.job_id, claim.number, exc_info=error)
             text = (
-                f"expected to segment the image, found an unexpected {type(error).__name__}; the service's log "
-                f"says more under {claim.job_id}/{claim.number}: tell who runs it"
+                f"expected to segment the image, found an unexpected {type(error).__name__}; the service's "
+                f"log says more under {claim.job_id}/{claim.number}: tell who runs it"
             )
         self._queue.fail(claim, text)
 

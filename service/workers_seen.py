@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from service.database import Database, now
+from service.database import Database, now, rows
 from service.tables import workers
 
 
@@ -25,7 +25,7 @@ class WorkersSeen:
             query = (
                 select(workers).where(recent, workers.c.state != "stopping").order_by(workers.c.started_at)
             )
-            return list(connection.execute(query).mappings().all())
+            return rows(connection.execute(query))
 
         return self._database.read(find)
 

@@ -13,7 +13,7 @@ from cascade.config import CS3Config
 from service.context import service_of
 from service.errors import ProblemError, unavailable
 from service.keys import LOCAL
-from service.routes.declared import content, problems
+from service.routes.declared import content, declare, problems
 from service.schemas import Access, ConfigSchema, Health, ModelList
 from service.security import Operator, Reader, who
 
@@ -103,7 +103,7 @@ async def ready(request: Request) -> Any:
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses={200: {"description": "Text format.", "content": content("text/plain")}} | problems(),
+    responses=declare({200: {"description": "Text format.", "content": content("text/plain")}}),
 )
 def metrics(request: Request, _who: Operator) -> Response:
     """Requests, queue, batches, seconds by stage, GPU memory."""

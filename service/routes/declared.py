@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import Path
 
 from service.errors import MEDIA_TYPE
-from service.schemas import Problem
 
 _SAID = {
     400: "The body is no form, or is cut short.",
@@ -27,6 +26,8 @@ _SAID = {
 }
 _RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
 
+LOCATION = {"Location": {"description": "The job.", "schema": {"type": "string"}}}
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -36,12 +37,16 @@ def problems(*statuses: int) -> Responses:
     for status in sorted({401, 403, 503, *statuses}):
         found[status] = {
             "description": _SAID[status],
-            "model": Problem,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         if status in (429, 503):
             found[status]["headers"] = _RETRY
     return found
+
+
+def declare(good: Responses, *statuses: int) -> Responses:
+    """Declare answers, and problems."""
+    return good | problems(*statuses)
 
 
 def content(*media_types: str) -> dict[str, Any]:

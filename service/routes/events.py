@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from service.context import Service, service_of
 from service.errors import invalid
 from service.jobs import OPEN_JOBS
-from service.routes.declared import JobId, problems
+from service.routes.declared import JobId, declare
 from service.security import Reader
 
 router = APIRouter(tags=["jobs"])
@@ -26,14 +26,18 @@ _RETRY = 2000  # milliseconds after which a browser connects again
     "/v1/jobs/{job_id}/events",
     summary="What happens to a job, as it happens",
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "Events `image` (schemas.ImageEvent) and `job` (schemas.JobEvent), numbered from 1. "
-            "After the job's last state the stream ends.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
-    }
-    | problems(404, 422, 429),
+    responses=declare(
+        {
+            200: {
+                "description": "Events `image` (ImageEvent) and `job` (JobEvent), numbered from 1. "
+                "After the job's last state the stream ends.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            }
+        },
+        404,
+        422,
+        429,
+    ),
 )
 async def job_events(
     request: Request,

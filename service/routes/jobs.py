@@ -16,7 +16,7 @@ from service.errors import not_found
 from service.jobs import JobState
 from service.keys import Identity
 from service.requests import JobFields, check_images, parse_fields, settings_of
-from service.routes.declared import FILE, JobId, Number, content, form, problems
+from service.routes.declared import FILE, LOCATION, JobId, Number, content, declare, form, problems
 from service.schemas import ImagePage, ImageStatus, Job, JobPage
 from service.security import Reader, Submitter
 from service.submissions import Draft, submit
@@ -41,10 +41,9 @@ _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key with the same body gives the same job; with another body it is refused (409).",
+    "description": "The same key and body give the same job; another body is refused (409).",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
 }
-LOCATION = {"Location": {"description": "The job.", "schema": {"type": "string"}}}
 
 
 @router.post(
@@ -53,8 +52,16 @@ LOCATION = {"Location": {"description": "The job.", "schema": {"type": "string"}
     summary="Submit images to be segmented in the background",
     openapi_extra={"requestBody": _FORM, "parameters": [_IDEMPOTENCY]},
     response_class=Response,
-    responses={202: {"model": Job, "description": "The job is kept and waits.", "headers": LOCATION}}
-    | problems(400, 408, 409, 413, 415, 422, 429),
+    responses=declare(
+        {202: {"model": Job, "description": "The job is kept and waits.", "headers": LOCATION}},
+        400,
+        408,
+        409,
+        413,
+        415,
+        422,
+        429,
+    ),
 )
 async def submit_job(request: Request, who: Submitter) -> Response:
     """Submit a job. Once this has answered, the job survives whatever happens to the service."""
@@ -102,7 +109,7 @@ def list_jobs(
     "/v1/jobs/{job_id}",
     summary="A job: its state, counts, and every image's state and error",
     response_class=Response,
-    responses={200: {"model": Job}} | problems(404, 422),
+    responses=declare({200: {"model": Job}}, 404, 422),
 )
 async def get_job(request: Request, who: Reader, job_id: JobId) -> Response:
     """A job with its images."""
@@ -154,7 +161,7 @@ def get_image(request: Request, who: Reader, job_id: JobId, number: Number) -> A
     "/v1/jobs/{job_id}",
     summary="Cancel a job, or delete it",
     response_class=Response,
-    responses={200: {"model": Job, "description": "The job as it is now."}} | problems(404, 422),
+    responses=declare({200: {"model": Job, "description": "The job as it is now."}}, 404, 422),
 )
 async def delete_job(
     request: Request,

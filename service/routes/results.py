@@ -15,7 +15,7 @@ from service.downloads import DOWNLOADS, Download, Included, parse_included, str
 from service.errors import ProblemError, not_found
 from service.jobs import TaskState
 from service.results import attachment, image_answer, load_picture
-from service.routes.declared import JobId, Number, SpermId, content, problems
+from service.routes.declared import JobId, Number, SpermId, content, declare, problems
 from service.schemas import Review, ReviewBody, Segmentation
 from service.security import Reader, Reviewer
 
@@ -28,14 +28,20 @@ _OTHERS = [media_type for one, media_type in MEDIA_TYPES.items() if one != Forma
     "/v1/jobs/{job_id}/images/{number}/result",
     summary="What was found in one image",
     response_class=Response,
-    responses={
-        200: {
-            "model": Segmentation,
-            "description": "In the format that Accept or `format` asks for.",
-            "content": content(*_OTHERS),
-        }
-    }
-    | problems(404, 406, 409, 410, 422),
+    responses=declare(
+        {
+            200: {
+                "model": Segmentation,
+                "description": "In the format that Accept or `format` asks for.",
+                "content": content(*_OTHERS),
+            }
+        },
+        404,
+        406,
+        409,
+        410,
+        422,
+    ),
 )
 async def get_result(
     request: Request,
@@ -56,8 +62,13 @@ async def get_result(
     "/v1/jobs/{job_id}/images/{number}/picture",
     summary="The image as a browser can show it",
     response_class=Response,
-    responses={200: {"description": "At most 4096 pixels a side.", "content": content("image/jpeg")}}
-    | problems(404, 409, 410, 422),
+    responses=declare(
+        {200: {"description": "At most 4096 pixels a side.", "content": content("image/jpeg")}},
+        404,
+        409,
+        410,
+        422,
+    ),
 )
 def get_picture(request: Request, who: Reader, job_id: JobId, number: Number) -> Response:
     """The image as a JPEG, turned as shown."""
@@ -116,14 +127,20 @@ def _review(
     "/v1/jobs/{job_id}/results",
     summary="All results of a job",
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "NDJSON has a line an image, by number: schemas.Segmentation, or `job_id`, `number`, "
-            "`file_name` and `error`. While the job runs, what is there so far.",
-            "content": content(*DOWNLOADS.values()),
-        }
-    }
-    | problems(404, 406, 410, 422, 429),
+    responses=declare(
+        {
+            200: {
+                "description": "NDJSON has a line an image, by number: Segmentation, or `job_id`, `number`, "
+                "`file_name` and `error`. While the job runs, what is there so far.",
+                "content": content(*DOWNLOADS.values()),
+            }
+        },
+        404,
+        406,
+        410,
+        422,
+        429,
+    ),
 )
 async def get_results(
     request: Request,
@@ -134,7 +151,7 @@ async def get_results(
         str | None,
         Query(
             max_length=200,
-            description=f"What a zip holds, separated by commas: {', '.join(Included)}; coco,csv,run unless said.",
+            description=f"What a zip holds, of {', '.join(Included)}; coco,csv,run unless said.",
         ),
     ] = None,
     wait: Annotated[bool, Query(description="NDJSON only: go on until the job has ended.")] = False,

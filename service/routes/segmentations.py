@@ -17,7 +17,7 @@ from service.jobs import TaskState
 from service.keys import Identity
 from service.requests import SegmentationFields, check_images, parse_fields, settings_of
 from service.results import image_answer
-from service.routes.declared import FILE, content, form, problems
+from service.routes.declared import FILE, LOCATION, content, declare, form
 from service.schemas import Job, Segmentation
 from service.security import Submitter
 from service.submissions import Draft, submit
@@ -39,20 +39,29 @@ _OTHERS = [media_type for one, media_type in MEDIA_TYPES.items() if one != Forma
     summary="Segment one image and wait for the result",
     openapi_extra={"requestBody": _FORM},
     response_class=Response,
-    responses={
-        200: {
-            "model": Segmentation,
-            "description": "What was found, in the format that Accept or `format` asks for.",
-            "content": content(*_OTHERS),
-            "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
+    responses=declare(
+        {
+            200: {
+                "model": Segmentation,
+                "description": "What was found, in the format that Accept or `format` asks for.",
+                "content": content(*_OTHERS),
+                "headers": LOCATION,
+            },
+            202: {
+                "model": Job,
+                "description": "It takes longer than the service waits: ask for the job at Location.",
+                "headers": LOCATION,
+            },
         },
-        202: {
-            "model": Job,
-            "description": "It takes longer than the service waits: ask for the job at Location.",
-            "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
-        },
-    }
-    | problems(400, 406, 408, 409, 413, 415, 422, 429),
+        400,
+        406,
+        408,
+        409,
+        413,
+        415,
+        422,
+        429,
+    ),
 )
 async def segment_image(
     request: Request,
