@@ -54,7 +54,7 @@ class Blobs(Protocol):
         """Keys below a folder."""
 
     def remove(self, prefix: str) -> int:
-        """Remove a folder with all in it; the number of blobs that were there."""
+        """Remove a blob, or a folder with all in it; the number of blobs that were there."""
 
 
 def open_blobs(place: str) -> Blobs:
@@ -90,10 +90,15 @@ class _LocalBlobs:
         return sorted(path.relative_to(self._folder).as_posix() for path in found if path.is_file())
 
     def remove(self, prefix: str) -> int:
-        count = len(self.list(prefix))
+        path = self._path(prefix)
         with suppress(FileNotFoundError):
-            shutil.rmtree(self._path(prefix))
-        return count
+            if path.is_file():
+                path.unlink()
+                return 1
+            count = len(self.list(prefix))
+            shutil.rmtree(path)
+            return count
+        return 0
 
     def _path(self, key: str) -> Path:
         return self._folder / _checked(key)

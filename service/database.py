@@ -30,6 +30,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         address = make_url(url)
+        if address.drivername == "postgresql":
+            address = address.set(drivername="postgresql+pg8000")
         self.is_sqlite = address.get_backend_name() == "sqlite"
         if self.is_sqlite:
             if address.database:

@@ -88,11 +88,10 @@ def job_state(counts: Mapping[TaskState, int], score: TaskState | None = None) -
     A benchmark whose `score` failed has failed, whatever became of its images.
     """
     some = {state for state, count in counts.items() if count}
-    if some & {TaskState.RUNNING} or (
-        some & {TaskState.QUEUED, TaskState.BLOCKED} and some & {TaskState.SUCCEEDED, TaskState.FAILED}
-    ):
+    waiting = some & {TaskState.QUEUED, TaskState.BLOCKED}
+    if TaskState.RUNNING in some or (waiting and some - waiting):
         return JobState.RUNNING
-    if some & {TaskState.QUEUED, TaskState.BLOCKED}:
+    if waiting:
         return JobState.QUEUED
     if TaskState.CANCELLED in some:
         return JobState.CANCELLED

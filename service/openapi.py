@@ -17,7 +17,7 @@ _OPEN = frozenset({"/v1/access", "/v2/health/live", "/v2/health/ready"})  # need
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """The description that FastAPI makes, and what it cannot know: shapes that no route returns, and keys."""
-    found = FastAPI.openapi(app)
+    found: dict[str, Any] = FastAPI.openapi(app)
     _, more = models_json_schema(
         [(model, "serialization") for model in (Problem, ImageEvent, JobEvent)],
         ref_template="#/components/schemas/{model}",
@@ -31,7 +31,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             operation["security"] = [] if path in _OPEN else [{}, {"key": []}]
             for parameter in operation.get("parameters", ()):
                 parameter["schema"] = _without_null(parameter["schema"])
-            form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {})
+            form: dict[str, Any] = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {})
             fields = form.get("schema", {}).get("properties", {})
             for name, schema in fields.items():
                 fields[name] = _without_null(schema)
@@ -47,7 +47,7 @@ def document() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         service = open_service(Settings(data=Path(folder), database_url=None, blobs_url=None))
         try:
-            return create_app(service).openapi()
+            return describe(create_app(service))
         finally:
             service.database.close()
 
@@ -63,4 +63,5 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
     if len(kinds) != 1 or len(kinds) == len(schema.get("anyOf", ())):
         return schema
-    return kinds[0] | rest
+    only: dict[str, Any] = kinds[0]
+    return only | rest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -30,7 +30,8 @@ class Retention:
         settings, store = self._service.settings, self._service.store
         done = self._delete("results", settings.result_retention_days, store.purge)
         done += self._delete("images", settings.image_retention_days, store.delete_images)
-        self._sweep()
+        for key in self.left_over():  # of requests and workers that died in the middle
+            self._service.blobs.remove(key)
         if settings.audit_retention_days is not None:
             self._service.audit.forget(store.moment() - settings.audit_retention_days * _DAY)
         return done
@@ -49,29 +50,17 @@ class Retention:
             log.info("deleted the %s of %d jobs", what, count)
         return count
 
-    def _sweep(self) -> None:
-        """Bodies that were received, and whose request died before there was a job of them."""
-        known = self._known()
-        lost = {key.split("/")[1] for key in self._service.blobs.list("jobs")} - known.keys()
-        for job_id in lost:
-            if age_of(job_id) > _LOST:
-                self._service.blobs.remove(f"jobs/{job_id}")
-
-    def _known(self) -> dict[str, Any]:
-        query = select(jobs.c.id, jobs.c.images_deleted_at, jobs.c.deleted_at)
-        return {row.id: row for row in self._service.store.run(lambda c: c.execute(query).all())}
-
     def left_over(self) -> list[str]:
-        """Blobs that should be gone: of jobs that were deleted or that nobody knows. Empty is the proof."""
-        known = self._known()
-        wrong = []
-        for key in self._service.blobs.list("jobs"):
-            _, job_id, folder, *_ = [*key.split("/"), "", ""]
-            job = known.get(job_id)
-            if (
-                job is None
-                or job.deleted_at is not None
-                or (folder in ("images", "pictures") and job.images_deleted_at is not None)
-            ):
-                wrong.append(key)
-        return wrong
+        """Blobs that should be gone: of what was deleted, or of no job at all. An empty list is the proof."""
+        query = select(jobs.c.id, jobs.c.images_deleted_at, jobs.c.deleted_at)
+        known = {row.id: row for row in self._service.store.run(lambda c: c.execute(query).all())}
+        return [key for key in self._service.blobs.list("jobs") if _is_left_over(key, known)]
+
+
+def _is_left_over(key: str, known: Mapping[str, Any]) -> bool:
+    _, job_id, folder, *_ = [*key.split("/"), "", ""]
+    job = known.get(job_id)
+    if job is None:  # a request that is still being received has no job yet
+        return age_of(job_id) > _LOST
+    shown = folder in ("images", "pictures") and job.images_deleted_at is not None
+    return shown or job.deleted_at is not None

@@ -94,9 +94,7 @@ class Worker:
                 self._queue.put_back(hand.claim, innocent=True)
             self._hands.clear()
             self._beat()
-            for decoder in self._decoders:
-                decoder.close()
-            self._database.close()
+            self.close()
 
     def stop(self) -> None:
         """Finish what is in hand, and end."""
@@ -137,6 +135,19 @@ class Worker:
         if claims:
             self._stats.batch(in_hand)
         return claims
+
+    def step(self, model: PromptableModel) -> int:
+        """Take up what waits, at most a batch, and finish it, one image after the other; returns how many."""
+        claims = self._take(self._slots, busy=False)
+        for claim in claims:
+            self._finish(claim, model)
+        return len(claims)
+
+    def close(self) -> None:
+        """End the decoders and let go of the database."""
+        for decoder in self._decoders:
+            decoder.close()
+        self._database.close()
 
     # -- one task
 
