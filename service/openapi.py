@@ -31,7 +31,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
             operation["security"] = [] if path in _OPEN else [{}, {"key": []}]
             for parameter in operation.get("parameters", ()):
                 parameter["schema"] = _without_null(parameter["schema"])
-            form: dict[str, Any] = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {})
+            form: dict[str, Any] = (
+                operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {})
+            )
             fields = form.get("schema", {}).get("properties", {})
             for name, schema in fields.items():
                 fields[name] = _without_null(schema)

@@ -98,7 +98,9 @@ def ready(service: Service) -> None:
     service.queue.beat(WorkerState("w", "host", 1, "tiny", "cpu", "ready", "a" * 64), [])
 
 
-def submit(client: TestClient, *contents: bytes, headers: dict[str, str] | None = None, **fields: str) -> dict:
+def submit(
+    client: TestClient, *contents: bytes, headers: dict[str, str] | None = None, **fields: str
+) -> dict:
     """Submit a job of files; its answer."""
     files = [("images", (f"smear-{number}.png", content)) for number, content in enumerate(contents, 1)]
     answer = client.post("/v1/jobs", files=files, data=fields, headers=headers)

@@ -147,7 +147,9 @@ def test_formats_that_there_are_not(client, work_off):
     job = submit(client, picture())
     work_off()
     address = f"/v1/jobs/{job['id']}/images/1/result"
-    assert "json, coco" in problem(client.get(address, headers={"Accept": "text/html"}), 406, "not-acceptable")
+    assert "json, coco" in problem(
+        client.get(address, headers={"Accept": "text/html"}), 406, "not-acceptable"
+    )
     problem(client.get(address, params={"format": "docx"}), 422, "invalid")
     assert client.get(address, headers={"Accept": "text/html, */*;q=0.1"}).status_code == 200
 
@@ -171,7 +173,9 @@ def test_reviews_go_into_every_download(client, work_off):
     assert said.json() | {"at": ""} == {"rejected": True, "comment": "=debris", "by": "local", "at": ""}
     assert result(client, job).json()["sperm"][1]["review"]["comment"] == "=debris"
     assert client.get(f"/v1/jobs/{job['id']}").json()["images"][0]["rejected"] == 1
-    downloads = {one: client.get(f"/v1/jobs/{job['id']}/results?format={one}").text for one in ("csv", "coco")}
+    downloads = {
+        one: client.get(f"/v1/jobs/{job['id']}/results?format={one}").text for one in ("csv", "coco")
+    }
     rows = list(csv.DictReader(io.StringIO(downloads["csv"])))
     assert [(row["rejected"], row["comment"]) for row in rows] == [("false", ""), ("true", "'=debris")]
     annotations = json.loads(downloads["coco"])["annotations"]
@@ -273,7 +277,9 @@ def test_jobs_are_listed_page_by_page(client):
 def test_images_are_listed_page_by_page(client):
     job = submit(client, *(picture(mark=n) for n in range(5)))
     page = client.get(f"/v1/jobs/{job['id']}/images?limit=3").json()
-    rest = client.get(f"/v1/jobs/{job['id']}/images", params={"limit": 3, "cursor": page["next_cursor"]}).json()
+    rest = client.get(
+        f"/v1/jobs/{job['id']}/images", params={"limit": 3, "cursor": page["next_cursor"]}
+    ).json()
     assert [image["number"] for image in page["images"] + rest["images"]] == [1, 2, 3, 4, 5]
     assert rest["next_cursor"] is None
 
@@ -334,9 +340,7 @@ def test_ready_models_and_metrics(client, ready, work_off, worker):
 
 
 def test_an_answer_that_takes_too_long_becomes_a_job(client, service, ready, monkeypatch, settings):
-    monkeypatch.setitem(
-        service.__dict__, "settings", settings.model_copy(update={"answer_timeout": 0.1})
-    )
+    monkeypatch.setitem(service.__dict__, "settings", settings.model_copy(update={"answer_timeout": 0.1}))
     answer = client.post("/v1/segmentations", files={"image": ("a.png", picture())})
     assert answer.status_code == 202
     assert answer.json()["state"] == "queued"

@@ -40,7 +40,14 @@ def test_a_job_from_submission_to_its_end(service):
     assert service.queue.fail(second, "too dark")
     job = service.store.job(job_id, "")
     assert job["state"] == JobState.SUCCEEDED
-    assert job["counts"] == {"images": 2, "queued": 0, "running": 0, "succeeded": 1, "failed": 1, "cancelled": 0}
+    assert job["counts"] == {
+        "images": 2,
+        "queued": 0,
+        "running": 0,
+        "succeeded": 1,
+        "failed": 1,
+        "cancelled": 0,
+    }
     assert (job["sperm"], job["complete"]) == (2, 1)
     assert service.store.image(job_id, 2)["error"] == "too dark"
     events = [(e["seq"], e["type"], e["data"]["state"]) for e in service.store.events(job_id, 0)]
@@ -158,7 +165,12 @@ def test_a_file_with_pages_becomes_an_image_a_page(service):
     service.queue.expand(claim, 3)  # again, after a lost connection
     assert (first.page, first.file_name) == (1, "1.png#page=1")
     names = [(row["number"], row["file_name"], row["page"]) for row in service.store.images(job_id)]
-    assert names == [(1, "1.png#page=1", 1), (2, "2.png", None), (3, "1.png#page=2", 2), (4, "1.png#page=3", 3)]
+    assert names == [
+        (1, "1.png#page=1", 1),
+        (2, "2.png", None),
+        (3, "1.png#page=2", 2),
+        (4, "1.png#page=3", 3),
+    ]
     assert service.queue.succeed(first, outcome())
 
 

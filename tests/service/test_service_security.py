@@ -103,11 +103,18 @@ def test_keys_expire(service):
 def test_without_keys_strangers_are_refused(service, address, headers):
     with TestClient(create_app(service), base_url=HERE, client=(address, 5)) as client:
         assert client.get("/v1/jobs", headers=headers).status_code == 403
-        assert client.post("/v1/jobs", files={"images": ("a.png", picture())}, headers=headers).status_code == 403
+        assert (
+            client.post("/v1/jobs", files={"images": ("a.png", picture())}, headers=headers).status_code
+            == 403
+        )
 
 
 def test_without_keys_this_machine_and_its_page_are_served(service, client):
-    for headers in ({}, {"Host": "localhost:8080", "Origin": "http://localhost:8080"}, {"Host": "[::1]:8080"}):
+    for headers in (
+        {},
+        {"Host": "localhost:8080", "Origin": "http://localhost:8080"},
+        {"Host": "[::1]:8080"},
+    ):
         assert client.get("/v1/jobs", headers=headers).status_code == 200
 
 

@@ -170,7 +170,9 @@ def test_a_body_that_trickles_is_not_waited_for(tmp_path):
 
 
 def test_a_whole_body_may_be_a_zip(tmp_path):
-    upload, files = received(tmp_path, Request(archive(**{"a.png": b"1", "b.png": b"2"}), kind="application/zip"))
+    upload, files = received(
+        tmp_path, Request(archive(**{"a.png": b"1", "b.png": b"2"}), kind="application/zip")
+    )
     assert ([file.name for file in upload.files], files) == (["a.png", "b.png"], [b"1", b"2"])
 
 

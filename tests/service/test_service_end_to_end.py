@@ -1,0 +1,184 @@
+"""The whole service as its users start it: processes, the model that ships, and a hand that kills them."""
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.schemas import Segmentation
+
+EXAMPLE = Path(__file__).parents[2] / "cascade" / "examples" / "papanicolaou.png"
+FIELD = (60, 40, 380, 300)  # a part of it with whole sperm, left, upper, right, lower: minutes are precious
+PATIENCE = 240  # seconds for what takes seconds on a machine that is not busy
+
+
+def field():
+    """A part of the example, as a file."""
+    content = io.BytesIO()
+    Image.open(EXAMPLE).convert("RGB").crop(FIELD).save(content, "PNG")
+    return content.getvalue()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def children(pid):
+    """Command lines of a process's children by process id."""
+    found = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            command = (status.parent / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+        if parent == pid:
+            found[int(status.parent.name)] = command
+    return found
+
+
+class Running:
+    """A service that was started by `cs3 service start`."""
+
+    def __init__(self, data):
+        self.port = free_port()
+        self.variables = os.environ | {
+            "CS3_SERVICE_DATA": str(data),
+            "CS3_SERVICE_LEASE_SECONDS": "5",
+            "CS3_SERVICE_WORKER_THREADS": "1",
+        }
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
+        self.start()
+
+    def start(self):
+        command = [sys.executable, "-m", "service", "start", "--port", str(self.port)]
+        self.process = subprocess.Popen(command, env=self.variables, stderr=subprocess.PIPE, text=True)
+
+    def wait(self, address="/v2/health/ready"):
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            try:
+                if self.client.get(address).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.2)
+        raise TimeoutError(address)
+
+    def child(self, kind):
+        return next(
+            pid for pid, command in children(self.process.pid).items() if f"service {kind}" in command
+        )
+
+    def end(self):
+        self.process.terminate()
+        log = self.process.communicate(timeout=60)[1]
+        return log
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    service = Running(tmp_path_factory.mktemp("service"))
+    yield service
+    service.client.close()
+    log = service.end()
+    assert "Traceback" not in log, log
+    assert service.process.returncode == 0
+
+
+def submit(running, count):
+    files = [("images", (f"{n}.png", field())) for n in range(count)]
+    answer = running.client.post("/v1/jobs", files=files)
+    assert answer.status_code == 202
+    return answer.json()["id"]
+
+
+def ended(running, job_id):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            job = running.client.get(f"/v1/jobs/{job_id}").json()
+            if job["finished_at"] is not None:
+                return job
+        except httpx.TransportError:
+            pass
+        time.sleep(0.3)
+    raise TimeoutError(job_id)
+
+
+@pytest.mark.slow
+def test_a_smear_is_segmented_as_by_the_library(running):
+    running.wait()
+    answer = running.client.post("/v1/segmentations", files={"image": field()})
+    found = Segmentation.model_validate(answer.json())
+    from cascade import load_model, segment
+
+    expected = segment(np.array(Image.open(io.BytesIO(field()))), model=load_model("tiny", "cpu"))
+    assert any(sperm.complete for sperm in expected.sperm)
+    assert [one.complete for one in found.sperm] == [one.complete for one in expected.sperm]
+    assert [sum(part.area_px2 for part in one.parts) for one in found.sperm] == [
+        sum(part.region.area for part in (one.head, one.tail) if part is not None) for one in expected.sperm
+    ]
+    assert found.model.sha256 == expected.model_sha256
+
+
+@pytest.mark.slow
+def test_killed_processes_lose_nothing_and_do_nothing_twice(running):
+    """The worker is killed over an image, then the API and everything; the job ends as if nothing had been."""
+    running.wait()
+    job_id = submit(running, 3)
+    until = time.monotonic() + PATIENCE
+    while running.client.get(f"/v1/jobs/{job_id}").json()["counts"]["running"] == 0:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.kill(running.child("worker"), signal.SIGKILL)
+    time.sleep(0.5)
+    os.kill(running.child("api"), signal.SIGKILL)
+    running.wait()
+    os.kill(running.process.pid, signal.SIGKILL)  # the supervisor itself; its children follow
+    running.process.communicate()
+    time.sleep(2)
+    running.start()
+    job = ended(running, job_id)
+    assert (job["state"], job["counts"]["succeeded"]) == ("succeeded", 3)
+    lines = [json.loads(line) for line in running.client.get(f"/v1/jobs/{job_id}/results").text.splitlines()]
+    assert [line["number"] for line in lines] == [1, 2, 3]
+    assert len({json.dumps(line["sperm"]) for line in lines}) == 1  # the same picture, the same result
+    events = running.client.get(f"/v1/jobs/{job_id}/events").text
+    assert events.count('"state":"succeeded"') == 3 + 1  # each image once, and the job
+
+
+def test_keys_from_the_command_line(tmp_path):
+    variables = os.environ | {"CS3_SERVICE_DATA": str(tmp_path)}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "service", *arguments]
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+
+    refused = run("start", "--host", "0.0.0.0")
+    assert refused.returncode == 2
+    assert "expected an API key before listening at 0.0.0.0" in refused.stderr
+    made = run("keys", "create", "lab", "--scopes", "read,submit")
+    key = made.stdout.strip()
+    assert key.startswith("cs3_")
+    key_id = key.split("_")[1]
+    listed = run("keys", "list").stdout
+    assert key_id in listed
+    assert key.split("_", 2)[2] not in listed
+    assert run("keys", "rotate", key_id).stdout.startswith(f"cs3_{key_id}_")
+    assert run("keys", "revoke", key_id).returncode == 0
+    assert run("keys", "revoke", "nobody").returncode == 2
+    assert run("start", "--host", "0.0.0.0").returncode == 2  # a revoked key opens no door
+    assert "Files that should be gone: 0." in run("retention").stdout
