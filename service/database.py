@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Result, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -42,8 +41,8 @@ class Database:
         else:
             self._engine = create_engine(address, pool_pre_ping=True, pool_size=8, max_overflow=64)
         self._writing = self._engine.execution_options(writes=True)
-        # SQLite lets one write at a time; with a lock of ours threads wait without pauses between tries.
-        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
+        self._turn, self._lock = threading.Lock(), threading.Lock()
+        self._waiting: list[_Piece[Any]] = []
 
     def create(self) -> None:
         """Make the tables that are not there yet."""
@@ -70,16 +69,69 @@ class Database:
         `work` is run again when the database is busy or the connection is lost, and the first try may have
         been committed without our knowing: it must come to the same end when it finds its own work done.
         """
+        if not self.is_sqlite:
+            return _persistently(lambda: self._alone(work))
+        mine: _Piece[T] = _Piece(work)
+        with self._lock:
+            self._waiting.append(mine)
+        with self._turn:
+            if not mine.done:
+                with self._lock:
+                    together, self._waiting = self._waiting, []
+                self._write_together(together)
+        return mine.outcome()
 
-        def once() -> T:
-            with self._turn, self._writing.begin() as connection:
-                return work(connection)
+    def _alone(self, work: Callable[[Connection], T]) -> T:
+        with self._writing.begin() as connection:
+            return work(connection)
 
-        return _persistently(once)
+    def _write_together(self, pieces: Sequence[_Piece[Any]]) -> None:
+        """SQLite lets one write at a time, and each waits for the disk: what came meanwhile goes together."""
+
+        def once() -> None:
+            with self._writing.begin() as connection:
+                for piece in pieces:
+                    piece.run(connection)
+
+        try:
+            _persistently(once)
+        except Exception as error:  # of the commit, hence of them all
+            for piece in pieces:
+                piece.error = error
+        finally:
+            for piece in pieces:
+                piece.done = True
 
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+
+
+class _Piece(Generic[T]):
+    """One caller's part of a transaction that several share; what goes wrong in it harms no other."""
+
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self._work = work
+        self.done = False
+        self.error: Exception | None = None
+        self._result: T
+
+    def run(self, connection: Connection) -> None:
+        """Do it, or leave no trace of it."""
+        self.error = None
+        try:
+            with connection.begin_nested():
+                self._result = self._work(connection)
+        except Exception as error:
+            if isinstance(error, DBAPIError) and _may_pass(error):
+                raise  # everybody's transaction is tried again
+            self.error = error
+
+    def outcome(self) -> T:
+        """What it gave, or raised."""
+        if self.error is not None:
+            raise self.error
+        return self._result
 
 
 def rows(result: Result[Any]) -> list[dict[str, Any]]:

@@ -17,8 +17,9 @@ from typing import Any
 import anyio.to_thread
 
 from cascade.exports import coco, table
+from cascade.outputs import NAMES
 from service import answers
-from service.answers import SUFFIX_OF, Format, Kept
+from service.answers import Format, Kept
 from service.context import Service
 from service.errors import ProblemError, invalid
 from service.jobs import OPEN_JOBS, OPEN_TASKS, TaskState
@@ -62,13 +63,8 @@ class Included(StrEnum):
 
 
 _USUAL = frozenset({Included.COCO, Included.CSV, Included.RUN})
-_FOLDERS = {
-    Included.JSON: "results",
-    Included.GEOJSON: "geojson",
-    Included.IMAGEJ: "imagej",
-    Included.TIFF: "labels",
-    Included.OVERLAY: "overlays",
-}
+_PATHS = {Included.JSON: "results/{}.json"} | {Included(kind): path for kind, path in NAMES.items()}
+"""Where the files of each image lie: as `cs3 segment` writes them."""
 
 
 def parse_included(text: str | None) -> frozenset[Included]:
@@ -216,11 +212,11 @@ def _zip(service: Service, job: Row, included: frozenset[Included]) -> Iterator[
                     for piece in pieces():
                         handle.write(piece)
                         yield from out.taken()
-        folders = [one for one in _FOLDERS if one in included]
-        for kept in _kept(store, job_id) if folders else ():
-            for one in folders:
+        kinds = [one for one in _PATHS if one in included]
+        for kept in _kept(store, job_id) if kinds else ():
+            for one in kinds:
                 wanted = Format(one.value)
-                name = f"{_FOLDERS[one]}/{kept.task['file_name'].replace('/', '_')}{SUFFIX_OF[wanted]}"
+                name = _PATHS[one].format(kept.task["file_name"].replace("/", "_"))
                 try:
                     body = answers.encode(kept, wanted, partial(load_picture, store, kept.task))
                 except ProblemError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from service.journal import job_event, lock_job, settle, shown_counts, task_even
 from service.tables import events, jobs, reviews, tasks
 
 Row = Mapping[str, Any]
+
+_FRESH = 0.5  # seconds
 
 
 class NoSuchJobError(Exception):
@@ -84,6 +87,7 @@ class Store:
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
         self.blobs = blobs
+        self._counted = (-math.inf, 0)
 
     # -- submitting
 
@@ -200,6 +204,14 @@ class Store:
         """The task of a benchmark that scores."""
         query = select(tasks).where(tasks.c.job_id == job_id, tasks.c.kind == "score")
         return self._database.read(lambda c: first_row(c.execute(query)))
+
+    def is_full(self, most: int) -> bool:
+        """Whether at least `most` tasks wait, or did half a second ago: cheap enough for every request."""
+        counted, waiting = self._counted
+        if time.monotonic() - counted > _FRESH:
+            waiting = self.waiting()[0]
+            self._counted = time.monotonic(), waiting
+        return waiting >= most
 
     def waiting(self) -> tuple[int, int]:
         """How many tasks wait, and how many are at work."""

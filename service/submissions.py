@@ -59,8 +59,7 @@ async def submit(
     """
     service = service_of(request)
     key = _idempotency_key(request)
-    waiting, _ = await anyio.to_thread.run_sync(service.store.waiting)
-    if waiting >= service.settings.max_queue:
+    if await anyio.to_thread.run_sync(service.store.is_full, service.settings.max_queue):
         raise await _full(service)
     job_id = new_job_id()
     blob = f"jobs/{job_id}/images/upload"

@@ -145,7 +145,7 @@ class AsyncClient:
             return found
 
     async def _send(self, call: Call, *, stream: bool = False) -> httpx.Response:
-        tried = 0
+        tried, waited = 0, 0.0
         while True:
             tried += 1
             outcome: httpx.Response | httpx.TransportError
@@ -155,10 +155,11 @@ class AsyncClient:
                     await outcome.aread()
             except httpx.TransportError as error:
                 outcome = error
-            wait = judge(call, tried, self._patience, outcome)
+            wait = judge(call, tried, waited, self._patience, outcome)
             if isinstance(outcome, httpx.Response) and wait is None:
                 return outcome
             await anyio.sleep(wait or 0.0)
+            waited += wait or 0.0
 
     @asynccontextmanager
     async def _stream(self, call: Call) -> AsyncIterator[httpx.Response]:

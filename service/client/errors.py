@@ -25,7 +25,8 @@ class ProblemError(ServiceError):
     """
 
     def __init__(self, problem: Problem) -> None:
-        fields = "; ".join(f"{one.field}: {one.message}" for one in problem.errors)
+        lines = (f"{one.field}: {one.message}" for one in problem.errors)
+        fields = "; ".join(line for line in lines if line not in problem.detail)
         said = " ".join(text for text in (problem.detail, fields, problem.action) if text)
         super().__init__(f"{problem.title}: {said}")
         self.problem = problem

@@ -22,31 +22,32 @@ class Patience:
     """How long a client puts up with a busy or absent service.
 
     Attributes:
-        tries: how often a request is made at most.
-        longest: seconds; a longer `Retry-After` is not waited for.
-        first: seconds before the second try where the service names none; doubled every time, up to 30 s.
+        tries: how often a request is made at most while the service does not say when to come back.
+        longest: seconds that are waited at most, in all, where it does (`Retry-After`).
+        first: seconds before the second try where it does not; doubled every time, up to 30 s.
     """
 
     tries: int = 8
-    longest: float = 120.0
+    longest: float = 600.0
     first: float = 0.5
 
     def __post_init__(self) -> None:
         if self.tries < 1 or self.longest < 0 or self.first < 0:
             raise ValueError(f"expected at least one try and no negative seconds, got {self}")
 
-    def wait(self, tried: int, headers: Mapping[str, str] | None = None) -> float | None:
-        """Seconds to wait after `tried` tries; None: give up.
+    def wait(self, tried: int, waited: float = 0.0, headers: Mapping[str, str] | None = None) -> float | None:
+        """Seconds to wait after `tried` tries and `waited` seconds; None: give up.
 
         Args:
             tried: 1 after the first try.
+            waited: seconds waited before, in all.
             headers: of the answer, where there was one.
         """
-        if tried >= self.tries:
-            return None
         told = retry_after(headers or {})
         if told is not None:
-            return told if told <= self.longest else None
+            return told if waited + told <= self.longest else None
+        if tried >= self.tries:
+            return None
         # Clients that were refused together should not come back together.
         return min(30.0, self.first * 2.0 ** (tried - 1)) * random.uniform(0.75, 1.25)
 
@@ -65,9 +66,13 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def judge(
-    call: Call, tried: int, patience: Patience, outcome: httpx.Response | httpx.TransportError
+    call: Call,
+    tried: int,
+    waited: float,
+    patience: Patience,
+    outcome: httpx.Response | httpx.TransportError,
 ) -> float | None:
-    """What to do after a try: None, take the response; or seconds to wait before the next.
+    """What to do after `tried` tries and `waited` seconds: None, take the response; or seconds to wait.
 
     Raises:
         ProblemError: the service refused.
@@ -76,7 +81,7 @@ def judge(
     if isinstance(outcome, httpx.Response):
         if not outcome.is_error:
             return None
-        wait = patience.wait(tried, outcome.headers) if outcome.status_code in BUSY else None
+        wait = patience.wait(tried, waited, outcome.headers) if outcome.status_code in BUSY else None
         if wait is None:
             raise ProblemError(problem_of(outcome))
         return wait

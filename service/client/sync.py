@@ -144,7 +144,7 @@ class Client:
             return found
 
     def _send(self, call: Call, *, stream: bool = False) -> httpx.Response:
-        tried = 0
+        tried, waited = 0, 0.0
         while True:
             tried += 1
             outcome: httpx.Response | httpx.TransportError
@@ -154,10 +154,11 @@ class Client:
                     outcome.read()
             except httpx.TransportError as error:
                 outcome = error
-            wait = judge(call, tried, self._patience, outcome)
+            wait = judge(call, tried, waited, self._patience, outcome)
             if isinstance(outcome, httpx.Response) and wait is None:
                 return outcome
             time.sleep(wait or 0.0)
+            waited += wait or 0.0
 
     @contextmanager
     def _stream(self, call: Call) -> Iterator[httpx.Response]:

@@ -6,7 +6,8 @@ const TRIES = 4;
 /** What the service refused, in its own words (RFC 9457). */
 export class Problem extends Error {
   constructor(problem, status) {
-    const fields = (problem.errors ?? []).map(({ field, message }) => `${field}: ${message}`).join("; ");
+    const fields = (problem.errors ?? []).map(({ field, message }) => `${field}: ${message}`)
+      .filter((line) => !problem.detail?.includes(line)).join("; ");
     super([problem.detail, fields, problem.action].filter(Boolean).join(" "));
     this.title = problem.title ?? `The service answered ${status}`;
     this.status = status;
