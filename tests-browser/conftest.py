@@ -45,7 +45,8 @@ def service(tmp_path_factory):
     """The address of a running service; its log is shown when it does not get ready."""
     port, data = _free_port(), tmp_path_factory.mktemp("service")
     log = data / "log.txt"
-    environment = os.environ | {"CS3_SERVICE_DATA": str(data / "data")}
+    # Workers step back for others by default; here somebody waits for them.
+    environment = os.environ | {"CS3_SERVICE_DATA": str(data / "data"), "CS3_SERVICE_WORKER_NICENESS": "0"}
     command = [sys.executable, "-m", "service", "start", "--port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)

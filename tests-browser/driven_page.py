@@ -32,6 +32,12 @@ class Page:
         """The text of the first element, or nothing."""
         return self.script("return document.querySelector(arguments[0])?.textContent ?? ''", selector)
 
+    def texts(self, selector):
+        """The texts of all elements, read at one moment."""
+        return self.script(
+            "return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)", selector
+        )
+
     def script(self, source, *values):
         """What a script returns."""
         return self.driver.execute_script(source, *values)

@@ -20,7 +20,7 @@ def page(driver, service):
 def job(page, tmp_path_factory):
     """The id of a job with an image, the same upside down, and a file that is none; dropped and watched."""
     folder = tmp_path_factory.mktemp("slides")
-    broken = folder / "broken.png"
+    broken = folder / "unreadable.png"
     broken.write_bytes(PAP.read_bytes()[:5000])
     second = folder / "second.png"
     _turned(PAP, second)
@@ -59,9 +59,7 @@ def test_dropped_images_are_segmented(page, job):
 
 def test_figures_of_the_job(page, job):
     page.until(lambda: page.find(".figures:not([hidden])"), "figures")
-    figures = dict(
-        zip([e.text for e in page.all(".figures dt")], [e.text for e in page.all(".figures dd")], strict=True)
-    )
+    figures = dict(zip(page.texts(".figures dt"), page.texts(".figures dd"), strict=True))
     counts = [int(figures[name]) for name in ("Complete", "Heads alone", "Tails alone")]
     assert int(figures["Sperm"]) == sum(counts) > 0
     assert figures["Head length, median"].endswith("µm")
@@ -70,7 +68,7 @@ def test_figures_of_the_job(page, job):
 def test_an_image_that_failed_says_why(page, job):
     page.open(f"#/jobs/{job}/3")
     page.until(lambda: "could not be segmented" in page.text(".stage"), "the error")
-    assert "broken.png" in page.text(".stage")
+    assert "unreadable.png" in page.text(".stage")
 
 
 def test_masks_are_switched_by_part(field):

@@ -227,6 +227,16 @@ def test_a_wait_too_long_is_not_waited(connect, waits):
     assert waits == []
 
 
+def test_waits_that_the_service_asks_for_end_too(connect, waits):
+    busy = [problem(503, title="Not ready") for _ in range(20)]
+    for answer in busy:
+        answer.headers["Retry-After"] = "5"
+    client, asked = connect(*busy, patience=Patience(tries=2, longest=52))
+    with pytest.raises(ProblemError, match="Not ready"):
+        client.about()
+    assert (len(asked), sum(waits)) == (11, 50)
+
+
 def test_waits_grow_and_end(connect, waits):
     client, asked = connect(*[httpx.ConnectError("refused")] * 4, patience=Patience(tries=4, first=1))
     with pytest.raises(UnreachableError, match="after 4 tries"):
