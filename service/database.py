@@ -16,8 +16,10 @@ from service.tables import metadata
 
 T = TypeVar("T")
 
-_TRIES = 6
+_TRIES = 7
 _FIRST_PAUSE = 0.1  # seconds; doubles
+_PASSING = ("08", "23505", "40", "53", "57")
+"""PostgreSQL's codes: connection, a row that another was faster to add, conflict, resources, operator."""
 
 
 class Database:
@@ -39,7 +41,7 @@ class Database:
             event.listen(self._engine, "connect", _set_up_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
         else:
-            self._engine = create_engine(address, pool_pre_ping=True, pool_size=8, max_overflow=64)
+            self._engine = create_engine(address, pool_size=8, max_overflow=64)
         self._writing = self._engine.execution_options(writes=True)
         self._turn, self._lock = threading.Lock(), threading.Lock()
         self._waiting: list[_Piece[Any]] = []
@@ -61,7 +63,7 @@ class Database:
             with self._engine.connect() as connection:
                 return work(connection)
 
-        return _persistently(once)
+        return self._persistently(once)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run a transaction; it is durable when this returns.
@@ -70,7 +72,7 @@ class Database:
         been committed without our knowing: it must come to the same end when it finds its own work done.
         """
         if not self.is_sqlite:
-            return _persistently(lambda: self._alone(work))
+            return self._persistently(lambda: self._alone(work))
         mine: _Piece[T] = _Piece(work)
         with self._lock:
             self._waiting.append(mine)
@@ -94,13 +96,27 @@ class Database:
                     piece.run(connection)
 
         try:
-            _persistently(once)
+            self._persistently(once)
         except Exception as error:  # of the commit, hence of them all
             for piece in pieces:
                 piece.error = error
         finally:
             for piece in pieces:
                 piece.done = True
+
+    def _persistently(self, once: Callable[[], T]) -> T:
+        pause = _FIRST_PAUSE
+        for _ in range(_TRIES - 1):
+            try:
+                return once()
+            except (DBAPIError, OSError) as error:
+                if not _may_pass(error):
+                    raise
+            if not self.is_sqlite:
+                self._engine.dispose()  # what one connection met, the others in the pool will meet
+            time.sleep(pause)
+            pause *= 2
+        return once()
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -123,7 +139,7 @@ class _Piece(Generic[T]):
             with connection.begin_nested():
                 self._result = self._work(connection)
         except Exception as error:
-            if isinstance(error, DBAPIError) and _may_pass(error):
+            if _may_pass(error):
                 raise  # everybody's transaction is tried again
             self.error = error
 
@@ -152,22 +168,14 @@ def now(connection: Connection) -> float:
     return float(connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())")) or 0.0)
 
 
-def _persistently(once: Callable[[], T]) -> T:
-    pause = _FIRST_PAUSE
-    for _ in range(_TRIES - 1):
-        try:
-            return once()
-        except DBAPIError as error:
-            if not _may_pass(error):
-                raise
-        time.sleep(pause)
-        pause *= 2
-    return once()
-
-
-def _may_pass(error: DBAPIError) -> bool:
-    """Busy, a deadlock that was broken, or a lost connection."""
-    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+def _may_pass(error: Exception) -> bool:
+    """Busy, a conflict or deadlock that was broken, or a lost connection: the next try may go well."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, OSError)  # pg8000 lets some of the socket's errors through
+    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        return True
+    said = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return isinstance(said, dict) and str(said.get("C", "")).startswith(_PASSING)
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

@@ -10,3 +10,4 @@ def set_up_log(level: str) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level.upper())
     for talkative in ("uvicorn.access", "httpx"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # of lost connections others speak

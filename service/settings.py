@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=lambda: user_data_path("cs3") / "service")
     """Folder for the database, and for images and results unless `blobs_url` says otherwise."""
     database_url: SecretStr | None = None
-    """SQLAlchemy URL of a PostgreSQL database (`postgresql://…`, by way of pg8000); default: SQLite in `data`."""
+    """SQLAlchemy URL of a PostgreSQL database, `postgresql://…`; default: SQLite in `data`."""
     blobs_url: SecretStr | None = None
     """fsspec URL for images and results (`s3://bucket/cs3`); default: a folder in `data`."""
     host: str = "127.0.0.1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +17,10 @@ from PIL import Image
 from service import engine
 from service.app import create_app
 from service.context import Service, open_service
+from service.database import Database
 from service.queue import WorkerState
 from service.settings import Settings
+from service.tables import metadata
 from service.worker import Worker
 
 HERE = "http://127.0.0.1"
@@ -45,9 +48,18 @@ def client_of(service: Service, **options: object) -> TestClient:
     return TestClient(create_app(service), base_url=HERE, client=("127.0.0.1", 50000), **options)
 
 
+DATABASE = os.environ.get("CS3_TEST_DATABASE_URL")
+"""A PostgreSQL database to run these tests on, emptied before each; without it they run on SQLite."""
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", lease_seconds=30, body_timeout=5, answer_timeout=20)
+    if DATABASE:
+        database = Database(DATABASE)
+        database.write(metadata.drop_all)
+        database.close()
+    limits = {"lease_seconds": 30, "body_timeout": 5, "answer_timeout": 20}
+    return Settings(data=tmp_path / "data", database_url=DATABASE, **limits)
 
 
 @pytest.fixture

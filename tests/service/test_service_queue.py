@@ -1,10 +1,14 @@
 """Leases: every image is done once, whoever dies meanwhile."""
 
+import gc
 import threading
 import time
 
 import pytest
+from conftest import DATABASE
+from sqlalchemy import text
 
+from service.database import Database
 from service.jobs import JobState, TaskState
 from service.queue import Outcome, TaskQueue, WorkerState
 from service.store import NewJob, NewTask, NoSuchJobError, OtherBodyError, QueueFullError, new_job_id
@@ -232,3 +236,42 @@ def test_jobs_are_their_owners(service):
     with pytest.raises(NoSuchJobError):
         service.store.job(job_id, "b")
     assert service.store.jobs("b", 10, None, None) == []
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.skipif(not DATABASE, reason="needs a PostgreSQL database, named by CS3_TEST_DATABASE_URL")
+def test_lost_connections_lose_nothing_and_do_nothing_twice(service):
+    """Connections are cut at random moments while four workers do sixty images."""
+    job_id = make_job(service, 60)
+    recorded, lock, stop = [], threading.Lock(), threading.Event()
+
+    def cut():
+        killer = Database(DATABASE)
+        others = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        while not stop.wait(0.6):
+            killer.write(lambda connection: connection.execute(others).all())
+        killer.close()
+
+    def work(name):
+        while claims := service.queue.claim(name, 2):
+            for claim in claims:
+                time.sleep(0.05)
+                if service.queue.succeed(claim, outcome(f"{name}-{claim.number}")):
+                    with lock:
+                        recorded.append(claim.number)
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stop.set()
+    cutter.join()
+    while service.queue.bury("w0") + service.queue.bury("w1") + service.queue.bury("w2") + service.queue.bury("w3"):
+        work("w0")  # a claim whose answer was lost is somebody's until its lease runs out
+    assert sorted(recorded) == list(range(1, 61))
+    ended = [e for e in service.store.events(job_id, 0) if e["data"]["state"] == "succeeded"]
+    assert len(ended) == 60 + 1
+    gc.collect()  # what pg8000 leaves of a connection that was cut

@@ -145,15 +145,30 @@ export async function* events(path, signal) {
   }
 }
 
-/** Let the browser keep a file: by its own link, or by way of memory where a key is needed. */
-export async function download(path, name) {
+/**
+ * Let the browser keep a file under the service's name for it: by its own link, or by way of memory with a key.
+ * @param otherwise its name where the service gives none
+ */
+export async function download(path, otherwise = "") {
   const link = document.createElement("a");
-  link.download = name;
-  link.href = key() ? await picture(path) : path;
+  if (key()) {
+    const response = await ask(path);
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = nameOf(response.headers.get("Content-Disposition") ?? "") ?? otherwise;
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  } else {
+    link.href = path;
+    link.download = otherwise;
+  }
   document.body.append(link);
   link.click();
   link.remove();
-  if (key()) setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** The file name in a Content-Disposition (RFC 6266), or null. */
+function nameOf(disposition) {
+  const encoded = disposition.match(/filename\*=UTF-8''([^;]+)/i)?.[1];
+  return encoded ? decodeURIComponent(encoded) : disposition.match(/filename="?([^";]+)"?/i)?.[1] ?? null;
 }
 
 function parseEvent(block) {

@@ -4,22 +4,22 @@ import { download } from "./api.js";
 import { h, icon, showTrouble } from "./elements.js";
 
 const JOB = [
-  ["zip&include=coco,csv,run,json,geojson,imagej,tiff,overlay", "zip", "Everything", "all of the below in one zip"],
-  ["csv", "csv", "Measurements", "a row a sperm, for spreadsheets"],
-  ["coco", "json", "COCO", "masks for programs that train and compare"],
-  ["ndjson", "ndjson", "NDJSON", "a line an image: masks, outlines, measurements"],
-  ["zip&include=geojson", "zip", "GeoJSON", "for QuPath"],
-  ["zip&include=imagej", "zip", "ImageJ regions", "for Fiji and ImageJ"],
-  ["zip&include=tiff", "zip", "Label TIFFs", "sperm ids as labels"],
-  ["zip&include=overlay", "zip", "Overlays", "pictures with what was found"],
+  ["zip&include=coco,csv,run,json,geojson,imagej,tiff,overlay", "Everything", "all of the below in one zip"],
+  ["csv", "Measurements", "a row a sperm, for spreadsheets"],
+  ["coco", "COCO", "masks for programs that train and compare"],
+  ["ndjson", "NDJSON", "a line an image: masks, outlines, measurements"],
+  ["zip&include=geojson", "GeoJSON", "for QuPath"],
+  ["zip&include=imagej", "ImageJ regions", "for Fiji and ImageJ"],
+  ["zip&include=tiff", "Label TIFFs", "sperm ids as labels"],
+  ["zip&include=overlay", "Overlays", "pictures with what was found"],
 ];
 const IMAGE = [
-  ["json", "json", "Result", "masks, outlines, measurements"],
-  ["coco", "coco.json", "COCO", null],
-  ["geojson", "geojson", "GeoJSON", "for QuPath"],
-  ["imagej", "zip", "ImageJ regions", "for Fiji"],
-  ["tiff", "tif", "Label TIFF", null],
-  ["overlay", "png", "Overlay", null],
+  ["json", "Result", "masks, outlines, measurements"],
+  ["coco", "COCO", null],
+  ["geojson", "GeoJSON", "for QuPath"],
+  ["imagej", "ImageJ regions", "for Fiji"],
+  ["tiff", "Label TIFF", null],
+  ["overlay", "Overlay", null],
 ];
 
 /**
@@ -28,21 +28,20 @@ const IMAGE = [
  * @param image `() → image` looked at, or null
  */
 export function downloadMenu(job, image) {
-  const stem = (job.name || `cs3-${job.id}`).replace(/[^\p{L}\p{N}._-]+/gu, "-");
-  const entry = (address, name, title, hint) => h("li", {}, h("button", { type: "button", class: "entry", onclick: async () => {
+  const entry = (address, title, hint, otherwise = () => "") => h("li", {}, h("button", { type: "button", class: "entry", onclick: async () => {
     close();
     try {
-      await download(address(), name());
+      await download(address(), otherwise());
     } catch (error) {
       showTrouble(error);
     }
   } }, h("span", {}, title), hint ? h("small", { class: "soft" }, hint) : null));
-  const single = h("div", {}, h("h3", {}, "This image"), h("ul", {}, IMAGE.map(([format, ending, title, hint]) => entry(
-    () => `v1/jobs/${job.id}/images/${image().number}/result?format=${format}`,
-    () => `${image().file_name.split("/").pop()}.${ending}`, title, hint))));
+  const single = h("div", {}, h("h3", {}, "This image"), h("ul", {}, IMAGE.map(([format, title, hint]) => entry(
+    () => `v1/jobs/${job.id}/images/${image().number}/result?format=${format}`, title, hint,
+    () => `${image().file_name.split("/").pop()}.${format}`))));
   const menu = h("div", { class: "menu", id: "downloads" },
-    h("div", {}, h("h3", {}, "The whole job"), h("ul", {}, JOB.map(([format, ending, title, hint]) => entry(
-      () => `v1/jobs/${job.id}/results?format=${format}`, () => `${stem}.${ending}`, title, hint)))), single);
+    h("div", {}, h("h3", {}, "The whole job"), h("ul", {}, JOB.map(([format, title, hint]) => entry(
+      () => `v1/jobs/${job.id}/results?format=${format}`, title, hint)))), single);
   const opener = h("summary", { id: "download" }, icon("down"), "Download");
   const details = h("details", { class: "downloads" }, opener, menu);
   const close = () => { details.open = false; };

@@ -4,9 +4,9 @@
 const KNOWN = [
   ["head_length", "Head length", "length", true],
   ["head_width", "Head width", "length", true],
+  ["tail_length", "Tail length", "length", true],
   ["head_area", "Head area", "area", true],
   ["head_ellipticity", "Ellipticity", "ratio", true],
-  ["tail_length", "Tail length", "length", true],
   ["tail_width", "Tail width", "length", false],
   ["tail_tortuosity", "Tortuosity", "ratio", false],
   ["head_tail_angle", "Head–tail angle", "angle", true],
