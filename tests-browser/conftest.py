@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -40,13 +41,12 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def service(tmp_path_factory):
-    """The address of a running service; its log is shown when it does not get ready."""
-    port, data = _free_port(), tmp_path_factory.mktemp("service")
-    log = data / "log.txt"
+@contextmanager
+def _running(data):
+    """The address of a service with this folder; its log is shown when it does not get ready."""
+    port, log = _free_port(), data.with_suffix(".log")
     # Workers step back for others by default; here somebody waits for them.
-    environment = os.environ | {"CS3_SERVICE_DATA": str(data / "data"), "CS3_SERVICE_WORKER_NICENESS": "0"}
+    environment = os.environ | {"CS3_SERVICE_DATA": str(data), "CS3_SERVICE_WORKER_NICENESS": "0"}
     command = [sys.executable, "-m", "service", "start", "--port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -60,6 +60,24 @@ def service(tmp_path_factory):
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    """The address of a service that asks for no key."""
+    with _running(tmp_path_factory.mktemp("service") / "data") as address:
+        yield address
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """The address of a service that asks for a key, and a key."""
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "service", "keys", "create", "technician"]
+    environment = os.environ | {"CS3_SERVICE_DATA": str(data)}
+    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    with _running(data) as address:
+        yield address, made.stdout.strip()
 
 
 def _wait_until_ready(address, process, log):

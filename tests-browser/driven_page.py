@@ -1,6 +1,5 @@
 """What a person does with the page, in the page's own terms."""
 
-import time
 from pathlib import Path
 
 from selenium.webdriver import ActionChains, Keys
@@ -91,6 +90,10 @@ class Page:
         """Press keys one after the other."""
         ActionChains(self.driver).send_keys(*keys).perform()
 
+    def press_with_control(self, key):
+        """Press a key while the control key is held."""
+        ActionChains(self.driver).key_down(Keys.CONTROL).send_keys(key).key_up(Keys.CONTROL).perform()
+
     def tab_to(self, reached, most=80):
         """Press Tab until something has the focus."""
         for _ in range(most):
@@ -110,8 +113,11 @@ class Page:
         self.until(lambda: self.find(".picture"), "the picture")
         return self.driver.current_url.split("#/jobs/")[1].split("/")[0]
 
-    def downloaded(self, folder: Path, name):
-        """Wait for a download, and give its path."""
+    def download(self, folder: Path, entry, name):
+        """Choose an entry of the menu of downloads, wait for the file, and give its path."""
+        (folder / name).unlink(missing_ok=True)
+        self.click("#download")
+        menu = {button.text.split("\n")[0]: button for button in self.all(".menu > div:first-child .entry")}
+        menu[entry].click()
         self.until(lambda: (folder / name).exists() and not list(folder.glob("*.crdownload")), name)
-        time.sleep(0.1)
         return folder / name
