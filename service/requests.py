@@ -22,7 +22,7 @@ class SegmentationFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    pixel_size_um: float | None = Field(None, gt=0, le=100)
+    pixel_size_um: float | None = Field(None, ge=0.001, le=100)
     """µm a pixel; otherwise as the image files state it."""
     preset: Literal["default", "paper"] = "default"
     """The configuration to start from."""

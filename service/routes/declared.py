@@ -9,7 +9,7 @@ from fastapi import Path
 from service.errors import MEDIA_TYPE
 
 _SAID = {
-    400: "The body is no form, or is cut short.",
+    400: "The body cannot be understood, or is cut short.",
     401: "A valid API key is needed.",
     403: "The key lacks the scope, or without keys the request comes from elsewhere.",
     404: "There is no such thing, or it is somebody else's.",
@@ -27,6 +27,9 @@ _SAID = {
 _RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
 
 LOCATION = {"Location": {"description": "The job.", "schema": {"type": "string"}}}
+
+FILE: dict[str, Any] = {"type": "string", "format": "binary"}
+_JSON: dict[str, Any] = {"type": "object"}
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -50,8 +53,8 @@ def declare(good: Responses, *statuses: int) -> Responses:
 
 
 def content(*media_types: str) -> dict[str, Any]:
-    """Bodies that are no JSON."""
-    return {one: {"schema": {"type": "string", "format": "binary"}} for one in media_types}
+    """Bodies of these media types, JSON of other programs' making among them."""
+    return {one: {"schema": _JSON if one.endswith("+json") else FILE} for one in media_types}
 
 
 def form(fields: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -59,8 +62,6 @@ def form(fields: dict[str, Any], required: list[str]) -> dict[str, Any]:
     schema = {"type": "object", "required": required, "properties": fields, "additionalProperties": False}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
-
-FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="Of a job.")]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Of an image in its job, from 1.")]

@@ -18,6 +18,16 @@ from service.security import Reader
 
 router = APIRouter(tags=["jobs"])
 
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One event; `data` is JSON.",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"enum": ["image", "job"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 _QUIET = 15.0  # seconds after which a comment shows that the line still stands
 _RETRY = 2000  # milliseconds after which a browser connects again
 
@@ -31,7 +41,7 @@ _RETRY = 2000  # milliseconds after which a browser connects again
             200: {
                 "description": "Events `image` (ImageEvent) and `job` (JobEvent), numbered from 1. "
                 "After the job's last state the stream ends.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"schema": _EVENT}},
             }
         },
         404,

@@ -85,7 +85,7 @@ def get_picture(request: Request, who: Reader, job_id: JobId, number: Number) ->
     "/v1/jobs/{job_id}/images/{number}/reviews/{sperm_id}",
     summary="Reject a sperm, or comment on it",
     response_model=Review,
-    responses=problems(404, 409, 410, 422),
+    responses=problems(400, 404, 409, 410, 422),
 )
 def put_review(
     request: Request, who: Reviewer, job_id: JobId, number: Number, sperm_id: SpermId, body: ReviewBody

@@ -350,7 +350,8 @@ def test_an_answer_that_takes_too_long_becomes_a_job(client, service, ready, mon
 @pytest.mark.parametrize(
     ("fields", "found"),
     [
-        ({"pixel_size_um": "-1"}, "greater than 0"),
+        ({"pixel_size_um": "-1"}, "greater than or equal to 0.001"),
+        ({"pixel_size_um": "5e-324"}, "greater than or equal to 0.001"),
         ({"pixel_size_um": "nan"}, "pixel_size_um"),
         ({"preset": "best"}, "preset"),
         ({"config": "{"}, "expected JSON"),
