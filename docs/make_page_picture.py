@@ -1,6 +1,6 @@
 """Take docs/images/page.png: `python docs/make_page_picture.py`.
 
-Needs the extras `service` and `browser`, and Chromium. Segments the bundled examples with a service of its own
+Needs the extras `service` and `browser`, and Chromium. Segments the bundled examples with its own service
 and shows one of them as a person may have left it.
 """
 

@@ -8,13 +8,14 @@ import { Strip } from "./strip.js";
 import { rows, summarise, summaryList } from "./summary.js";
 
 const FIGURES_EVERY = 5000; // milliseconds, while images are being done
+const FIGURES_SHARE = 20; // at most one part in so many of the time is spent on figures: large jobs take longer
 
 export class JobView {
   #images = new Map();
   #stop = new AbortController();
   #opening = null;
   #figuresTimer = null;
-  #figuresAt = 0;
+  #figuresDue = 0;
 
   /** @param id the job's id */
   constructor(id) {
@@ -153,6 +154,7 @@ export class JobView {
       if (left > 2) said.push(`about ${duration(left)} left`);
     }
     said.push(moment(job.created_at));
+    if (job.skipped.length) said.push(`${count(job.skipped.length, "file")} of a zip left out: no images`);
     this.state.replaceChildren(stateOf(job.state), h("span", { class: "soft" }, said.join(" · ")));
     this.bar.hidden = !live;
     this.bar.max = images.length || 1;
@@ -204,14 +206,15 @@ export class JobView {
   /** Fetch the figures, at most once in a while. */
   #figuresSoon(wait) {
     clearTimeout(this.#figuresTimer);
-    const due = wait === FIGURES_EVERY ? Math.max(0, this.#figuresAt + wait - Date.now()) : wait;
+    const due = wait === FIGURES_EVERY ? Math.max(0, this.#figuresDue - Date.now()) : wait;
     this.#figuresTimer = setTimeout(async () => {
-      this.#figuresAt = Date.now();
+      const begun = Date.now();
       if (this.job.deleted_at || ![...this.#images.values()].some(({ state }) => state === "succeeded")) return;
       try {
         const response = await ask(`${this.base}/results?format=csv`, { signal: this.#stop.signal });
         this.figures.replaceChildren(...summaryList(summarise(rows(await response.text()))));
         this.figures.hidden = false;
+        this.#figuresDue = Date.now() + Math.max(FIGURES_EVERY, FIGURES_SHARE * (Date.now() - begun));
       } catch (error) {
         if (!this.#stop.signal.aborted) showTrouble(error);
       }

@@ -28,8 +28,10 @@ export class Strip {
       entry.replaceWith(line);
       if (focused) link.focus();
     } else {
-      const next = [...this.list.children].find((other) => Number(other.dataset.number) > image.number);
-      this.list.insertBefore(line, next ?? null);
+      // Nearly always the last one: a thousand images must not look through each other.
+      let before = this.list.lastElementChild;
+      while (before && Number(before.dataset.number) > image.number) before = before.previousElementSibling;
+      this.list.insertBefore(line, before ? before.nextSibling : this.list.firstChild);
     }
     this.#entries.set(image.number, line);
     this.title.textContent = count(this.#entries.size, "image");

@@ -23,7 +23,7 @@ export class MeasureTable {
     this.element = h("section", { class: "table", "aria-labelledby": "table-title" },
       h("header", {}, h("h2", { id: "table-title" }, "Measurements"), this.counted, more),
       h("div", { class: "table-scroll" },
-        h("table", { "aria-labelledby": "table-title" }, this.head, this.body)));
+        h("table", { role: "grid", "aria-labelledby": "table-title" }, this.head, this.body)));
     this.body.addEventListener("keydown", (event) => this.#key(event));
     this.body.addEventListener("pointerover", (event) => field.hover(idOf(event.target)));
     this.body.addEventListener("pointerleave", () => field.hover(null));
