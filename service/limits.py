@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from service.errors import busy
 from service.settings import Settings
 
+_MOST_REQUESTS = 1000  # of all kinds
+
 
 @dataclass
 class _Places:
@@ -32,6 +34,7 @@ class Limits:
     """Places for bodies that arrive, requests that wait, and streams."""
 
     def __init__(self, settings: Settings) -> None:
+        self.requests = _Places(_MOST_REQUESTS)
         self.uploads = _Places(settings.max_uploads)
         self.waiting = _Places(settings.max_waiting)
         self.streams = _Places(settings.max_streams)

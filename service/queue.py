@@ -91,7 +91,7 @@ class TaskQueue:
     # -- taking up
 
     def claim(self, worker_id: str, most: int, busy: bool = False) -> list[Claim]:
-        """Take up to `most` waiting tasks: those that somebody waits for first, then by age.
+        """Take up to `most` waiting tasks: those that somebody waits for first, then of all jobs in turn.
 
         A task whose earlier worker died comes after fresh ones, and alone: only when the worker is not `busy`
         with others, so that it harms nobody else.
@@ -327,7 +327,8 @@ def _waiting(most: int, busy: bool) -> Any:
     query = select(tasks).where(tasks.c.state == TaskState.QUEUED)
     if busy:
         query = query.where(tasks.c.attempts == 0)
-    return query.order_by(tasks.c.priority, tasks.c.attempts, tasks.c.id).limit(most)
+    # By number before age: a small job need not wait for the end of a large one, nor the other way round.
+    return query.order_by(tasks.c.priority, tasks.c.attempts, tasks.c.number, tasks.c.id).limit(most)
 
 
 def _held(claim: Claim) -> ColumnElement[bool]:

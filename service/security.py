@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.audit import Note
 from service.context import Service, service_of
-from service.errors import ProblemError
+from service.errors import ProblemError, answer
 from service.keys import LOCAL, Identity
 
 log = logging.getLogger("cs3.api")
@@ -182,7 +182,10 @@ class Guard:
 
         service.metrics.open.inc()
         try:
-            await self._app(scope, receive, send_on)
+            with service.limits.requests.one("requests", 2):
+                await self._app(scope, receive, send_on)
+        except ProblemError as problem:  # of the limit: everything within answers for itself
+            await answer(Request(scope), problem)(scope, receive, send_on)
         finally:
             service.metrics.open.dec()
             if scope["path"].startswith("/v1/"):

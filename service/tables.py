@@ -74,7 +74,7 @@ tasks = Table(
     Column("result", Text),  # blob
     Column("picture", Text),  # blob
     UniqueConstraint("job_id", "number"),
-    Index("tasks_claim", "state", "priority", "attempts", "id"),
+    Index("tasks_claim", "state", "priority", "attempts", "number", "id"),
     Index("tasks_by_job", "job_id", "state"),
 )
 

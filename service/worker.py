@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -29,7 +30,7 @@ from service.worker_stats import WorkerStats
 log = logging.getLogger("cs3.worker")
 
 _IDLE_PAUSE = 0.02  # seconds between looks at an empty queue
-_LATEST_PAUSE = 0.25  # when it has been empty for long
+_LATEST_PAUSE = 0.1  # when it has been empty for long
 _SWEEP = 5.0  # seconds between looks for leases that ran out
 EXIT_STUCK = 75
 """Exit code of a worker that ended itself because an image took too long."""
@@ -287,6 +288,8 @@ class _Borrowed:
 def run_worker(settings: Settings, device: str, worker_id: str | None, watch_parent: bool) -> None:
     """The whole life of a worker process."""
     os.nice(settings.worker_niceness)
+    if settings.worker_memory_bytes is not None and device == "cpu":
+        resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes, resource.RLIM_INFINITY))
     worker = Worker(settings, device, worker_id, watch_parent)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())

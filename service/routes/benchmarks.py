@@ -16,7 +16,7 @@ from service.errors import ProblemError, invalid, not_found, too_large
 from service.names import unique_names
 from service.requests import JobFields, check_images, parse_fields, settings_of
 from service.results import gone
-from service.routes.declared import FILE, LOCATION, JobId, declare, form
+from service.routes.declared import FILE, IDEMPOTENCY, LOCATION, JobId, declare, form
 from service.routes.jobs import job_answer
 from service.schemas import Job, Scores
 from service.security import Reader, Submitter
@@ -59,7 +59,7 @@ _FORM = form(
     "/v1/benchmarks",
     status_code=202,
     summary="Score a prediction, or the service itself, against experts' masks",
-    openapi_extra={"requestBody": _FORM},
+    openapi_extra={"requestBody": _FORM, "parameters": [IDEMPOTENCY]},
     response_class=Response,
     responses=declare(
         {202: {"model": Job, "description": "The job is kept and waits.", "headers": LOCATION}},

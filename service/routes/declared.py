@@ -31,6 +31,14 @@ LOCATION = {"Location": {"description": "The job.", "schema": {"type": "string"}
 FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 _JSON: dict[str, Any] = {"type": "object"}
 
+IDEMPOTENCY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and body give the same job; another body is refused (409).",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+
 Responses = dict[int | str, dict[str, Any]]
 
 

@@ -16,7 +16,17 @@ from service.errors import not_found
 from service.jobs import JobState
 from service.keys import Identity
 from service.requests import JobFields, check_images, parse_fields, settings_of
-from service.routes.declared import FILE, LOCATION, JobId, Number, content, declare, form, problems
+from service.routes.declared import (
+    FILE,
+    IDEMPOTENCY,
+    LOCATION,
+    JobId,
+    Number,
+    content,
+    declare,
+    form,
+    problems,
+)
 from service.schemas import ImagePage, ImageStatus, Job, JobPage
 from service.security import Reader, Submitter
 from service.submissions import Draft, submit
@@ -37,20 +47,13 @@ _FORM = form(
     ["images"],
 )
 _FORM["content"] |= content("application/zip")
-_IDEMPOTENCY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The same key and body give the same job; another body is refused (409).",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
-}
 
 
 @router.post(
     "/v1/jobs",
     status_code=202,
     summary="Submit images to be segmented in the background",
-    openapi_extra={"requestBody": _FORM, "parameters": [_IDEMPOTENCY]},
+    openapi_extra={"requestBody": _FORM, "parameters": [IDEMPOTENCY]},
     response_class=Response,
     responses=declare(
         {202: {"model": Job, "description": "The job is kept and waits.", "headers": LOCATION}},

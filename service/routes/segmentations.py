@@ -17,7 +17,7 @@ from service.jobs import TaskState
 from service.keys import Identity
 from service.requests import SegmentationFields, check_images, parse_fields, settings_of
 from service.results import image_answer
-from service.routes.declared import FILE, LOCATION, content, declare, form
+from service.routes.declared import FILE, IDEMPOTENCY, LOCATION, content, declare, form
 from service.schemas import Job, Segmentation
 from service.security import Submitter
 from service.submissions import Draft, submit
@@ -37,7 +37,7 @@ _OTHERS = [media_type for one, media_type in MEDIA_TYPES.items() if one != Forma
 @router.post(
     "/v1/segmentations",
     summary="Segment one image and wait for the result",
-    openapi_extra={"requestBody": _FORM},
+    openapi_extra={"requestBody": _FORM, "parameters": [IDEMPOTENCY]},
     response_class=Response,
     responses=declare(
         {

@@ -1,4 +1,4 @@
-"""The API as programs see it: jobs, results in every format, reviews, events. The worker is real but for the model."""
+"""The API as programs see it: jobs, results, reviews, events. The worker is real but for the model."""
 
 import csv
 import io

@@ -269,7 +269,12 @@ def test_lost_connections_lose_nothing_and_do_nothing_twice(service):
         thread.join()
     stop.set()
     cutter.join()
-    while service.queue.bury("w0") + service.queue.bury("w1") + service.queue.bury("w2") + service.queue.bury("w3"):
+    while (
+        service.queue.bury("w0")
+        + service.queue.bury("w1")
+        + service.queue.bury("w2")
+        + service.queue.bury("w3")
+    ):
         work("w0")  # a claim whose answer was lost is somebody's until its lease runs out
     assert sorted(recorded) == list(range(1, 61))
     ended = [e for e in service.store.events(job_id, 0) if e["data"]["state"] == "succeeded"]
