@@ -116,7 +116,10 @@ class Database:
                 self._engine.dispose()  # what one connection met, the others in the pool will meet
             time.sleep(pause)
             pause *= 2
-        return once()
+        try:
+            return once()
+        except OSError as error:
+            raise OperationalError("the connection was lost", None, error) from error
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +12,6 @@ from PIL import Image
 
 from cascade import environment, records
 from cascade.benchmark.rle import decode_runs, region_from_runs
-from cascade.config import CS3Config
 from cascade.exports import coco
 from cascade.exports.colours import sperm_colours
 from cascade.exports.rings import polygons
@@ -22,25 +19,12 @@ from cascade.morphometrics import measure
 from cascade.pipeline import segment
 from cascade.sam.protocol import PromptableModel
 from cascade.types import Result, UInt8Array
+from service.documents import configuration
 
 Segmenter = Callable[..., Result]
 
 _PICTURE_SIDE = 4096  # pixels; larger ones are shown reduced
 _JPEG_QUALITY = 90
-
-
-def configuration(settings: Mapping[str, Any]) -> CS3Config:
-    """The configuration that a job asks for: its preset, and on top of it what its `config` says.
-
-    Raises:
-        ConfigError: an unknown key, or a value out of range.
-    """
-    base = CS3Config.paper() if settings.get("preset") == "paper" else CS3Config()
-    values = base.model_dump()
-    for stage, changed in (settings.get("config") or {}).items():
-        known = values.get(stage)
-        values[stage] = known | changed if isinstance(known, dict) and isinstance(changed, dict) else changed
-    return CS3Config.parse(values)
 
 
 def work(
@@ -93,21 +77,6 @@ def work(
         "version": environment.version(),
         "config": config.model_dump(),
     }
-
-
-def pack(document: Mapping[str, Any]) -> bytes:
-    """A result as it is kept."""
-    return gzip.compress(json.dumps(document).encode(), compresslevel=1, mtime=0)
-
-
-def unpack(content: bytes) -> dict[str, Any]:
-    """The result that `pack` was given.
-
-    Raises:
-        OSError, ValueError: damaged.
-    """
-    document: dict[str, Any] = json.loads(gzip.decompress(content))
-    return document
 
 
 def picture(pixels: UInt8Array) -> bytes:

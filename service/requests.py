@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade.errors import ConfigError
 from cascade.images import is_known_format
-from service import engine
+from service import documents
 from service.errors import ProblemError, invalid
 from service.schemas import InvalidField
 from service.uploads import ReceivedFile
@@ -57,7 +57,7 @@ def settings_of(fields: SegmentationFields) -> dict[str, Any]:
             raise invalid("config", f"expected a JSON object of stages, found {type(config).__name__}")
     settings = {"pixel_size_um": fields.pixel_size_um, "preset": fields.preset, "config": config}
     try:
-        engine.configuration(settings)
+        documents.configuration(settings)
     except ConfigError as error:
         lines = [line.partition(": ") for line in str(error).split("; ")]
         errors = [InvalidField(field=f"config.{name}", message=text) for name, _, text in lines]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import anyio.to_thread
 from fastapi.responses import Response
 
-from service import answers, engine
+from service import answers, documents
 from service.answers import MEDIA_TYPES, SUFFIX_OF, Format, Kept
 from service.blobs import BlobMissingError
 from service.context import Service
@@ -37,7 +37,7 @@ def load(store: Store, task: Row, reviews: answers.Reviews) -> Kept:
         ProblemError: it was deleted.
     """
     try:
-        return Kept(task, engine.unpack(store.blobs.get(task["result"] or "deleted")), reviews)
+        return Kept(task, documents.unpack(store.blobs.get(task["result"] or "deleted")), reviews)
     except BlobMissingError:
         raise gone("result") from None
 

@@ -14,7 +14,7 @@ from cascade.exports import coco
 from service.answers import Kept
 from service.blobs import Blobs
 from service.database import Database
-from service.engine import unpack
+from service.documents import unpack
 from service.jobs import TaskState
 from service.queue import Claim
 from service.store import Store

@@ -176,7 +176,7 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
                 headers["X-Request-ID"] = request_id
                 path = _template(scope)
-                service.metrics.seconds.labels(scope["method"], path).observe(time.perf_counter() - began)
+                service.metrics.seconds.labels(_method(scope), path).observe(time.perf_counter() - began)
                 service.metrics.requests.labels(_method(scope), path, str(status)).inc()
             await send(message)
 

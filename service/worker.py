@@ -14,12 +14,15 @@ import socket
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cascade.errors import CS3Error, ImageError
+from sqlalchemy.exc import SQLAlchemyError
+
+from cascade.errors import CS3Error, ImageError, OutputError
 from cascade.sam.protocol import PromptableModel
-from service import engine
+from service import documents, engine
 from service.blobs import BlobMissingError, Blobs, open_blobs
 from service.database import Database
 from service.decoding import Decoder
@@ -32,6 +35,8 @@ log = logging.getLogger("cs3.worker")
 _IDLE_PAUSE = 0.02  # seconds between looks at an empty queue
 _LATEST_PAUSE = 0.1  # when it has been empty for long
 _SWEEP = 5.0  # seconds between looks for leases that ran out
+_TROUBLE = (SQLAlchemyError, OutputError, OSError)
+_TROUBLE_PAUSE = 2.0  # seconds until the next try
 EXIT_STUCK = 75
 """Exit code of a worker that ended itself because an image took too long."""
 
@@ -113,10 +118,15 @@ class Worker:
         under_way: set[Future[None]] = set()
         with ThreadPoolExecutor(self._slots, "slot") as pool:
             while not self._stop.is_set():
-                if time.monotonic() >= sweep_at:
-                    self._queue.free_expired()
-                    sweep_at = time.monotonic() + _SWEEP
-                claims = self._take(self._slots - len(under_way), bool(under_way))
+                try:
+                    if time.monotonic() >= sweep_at:
+                        self._queue.free_expired()
+                        sweep_at = time.monotonic() + _SWEEP
+                    claims = self._take(self._slots - len(under_way), bool(under_way))
+                except _TROUBLE as error:
+                    log.error("database: %s", error)
+                    self._stop.wait(_TROUBLE_PAUSE)
+                    continue
                 under_way |= {pool.submit(self._finish, claim, model) for claim in claims}
                 if len(under_way) < self._slots and not claims:
                     pause = min(pause * 1.02, _LATEST_PAUSE)
@@ -155,8 +165,13 @@ class Worker:
     def _finish(self, claim: Claim, model: PromptableModel) -> None:
         try:
             self._do(claim, model)
+        except _TROUBLE as error:
+            self._wait_for_better(claim, error)
         except Exception as error:  # whatever is wrong with one image, the others are wanted
-            self._settle_error(claim, error)
+            try:
+                self._settle_error(claim, error)
+            except _TROUBLE as trouble:
+                self._wait_for_better(claim, trouble)
         finally:
             with self._lock:
                 self._hands.pop(claim.task_id, None)
@@ -166,7 +181,7 @@ class Worker:
             from service.scoring import score  # noqa: PLC0415  only benchmarks need it
 
             key = f"jobs/{claim.job_id}/results/score-{secrets.token_hex(4)}.json.gz"
-            self._blobs.put(key, engine.pack(score(claim, self._database, self._blobs)))
+            self._blobs.put(key, documents.pack(score(claim, self._database, self._blobs)))
             self._queue.succeed(claim, Outcome(key))
             return
         began = time.perf_counter()
@@ -190,7 +205,7 @@ class Worker:
         name = f"{claim.number:06d}-{secrets.token_hex(4)}"
         keys = f"jobs/{claim.job_id}/results/{name}.json.gz", f"jobs/{claim.job_id}/pictures/{name}.jpg"
         self._blobs.put(keys[1], picture)
-        self._blobs.put(keys[0], engine.pack(document))
+        self._blobs.put(keys[0], documents.pack(document))
         kept = self._queue.succeed(
             claim,
             Outcome(
@@ -206,6 +221,13 @@ class Worker:
         if not kept:  # cancelled or given to somebody else meanwhile
             for key in keys:
                 self._blobs.remove(key)
+
+    def _wait_for_better(self, claim: Claim, error: Exception) -> None:
+        """Database or disk are in trouble, and no image is to blame: it waits until they are well again."""
+        log.error("database or storage: %s", error)
+        with suppress(*_TROUBLE):  # else its lease runs out
+            self._queue.put_back(claim)
+        self._stop.wait(_TROUBLE_PAUSE)
 
     def _settle_error(self, claim: Claim, error: Exception) -> None:
         from cascade.sam.devices import free_memory, is_out_of_memory  # noqa: PLC0415  imports torch

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from service import engine
+from service import documents
 from service.blobs import BlobMissingError
 from service.context import service_of
 from service.errors import ProblemError, invalid, not_found, too_large
@@ -144,6 +144,6 @@ def get_benchmark(request: Request, who: Reader, job_id: JobId) -> Any:
             "Wait for it, if it is not done yet; see the job.",
         )
     try:
-        return engine.unpack(service.blobs.get(task["result"])) | {"job_id": job_id}
+        return documents.unpack(service.blobs.get(task["result"])) | {"job_id": job_id}
     except BlobMissingError:
         raise gone("result") from None

@@ -135,7 +135,7 @@ def test_a_smear_is_segmented_as_by_the_library(running):
 
 @pytest.mark.slow
 def test_killed_processes_lose_nothing_and_do_nothing_twice(running):
-    """The worker is killed over an image, then the API, then everything; the job ends as if it had not been."""
+    """The worker is killed over an image, then the API, then everything; the job ends all the same."""
     running.wait()
     job_id = submit(running, 3)
     until = time.monotonic() + PATIENCE

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import picture, submit
+from sqlalchemy.exc import OperationalError
 
+from cascade.errors import OutputError
 from service import engine
 
 
@@ -83,3 +85,34 @@ def test_too_many_pages(client, worker, model, settings):
     job = submit(client, pages(1, 1, 1))
     worker.step(model)
     assert "at most 2 pages, found 3" in images(client, job)[0]["error"]
+
+
+def test_a_full_disk_fails_no_image(client, work_off, worker, monkeypatch):
+    """What cannot be kept now is kept later, and no path of the server is told."""
+    monkeypatch.setattr("service.worker._TROUBLE_PAUSE", 0)
+    real, troubles = worker._blobs.put, [OutputError("/data: the disk is full"), OSError(28, "no space")]
+
+    def put(key, data):
+        if troubles:
+            raise troubles.pop(0)
+        real(key, data)
+
+    monkeypatch.setattr(worker._blobs, "put", put)
+    job = submit(client, picture(1))
+    work_off()
+    assert images(client, job)[0]["state"] == "succeeded"
+
+
+def test_a_database_that_is_away_fails_no_image(client, work_off, worker, monkeypatch):
+    monkeypatch.setattr("service.worker._TROUBLE_PAUSE", 0)
+    real, troubles = worker._queue.succeed, [OperationalError("away", None, OSError())]
+
+    def succeed(*arguments):
+        if troubles:
+            raise troubles.pop(0)
+        return real(*arguments)
+
+    monkeypatch.setattr(worker._queue, "succeed", succeed)
+    job = submit(client, picture(1))
+    work_off()
+    assert images(client, job)[0]["state"] == "succeeded"
