@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from service.audit import Note
 from service.context import Service
-from service.store import age_of
+from service.new_jobs import age_of
 from service.tables import jobs
 
 log = logging.getLogger("cs3.retention")

@@ -267,8 +267,8 @@ class Scores(_Answer):
     """What a benchmark job found."""
 
     job_id: str
-    figures: dict[str, float]
-    """Figure → value, averaged over the experts."""
+    figures: dict[str, float | None]
+    """Figure → value, averaged over the experts; null where nothing was there to be measured."""
     experts: list[str]
     """The files of masks it was compared with."""
     prediction: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +46,7 @@ def score(claim: Claim, database: Database, blobs: Blobs) -> dict[str, Any]:
         except AnnotationError as error:
             raise AnnotationError(_without_folders(str(error), place)) from None
     return {
-        "figures": figures,
+        "figures": {name: value if math.isfinite(value) else None for name, value in figures.items()},
         "experts": [one["name"] for one in asked["truths"]],
         "prediction": asked["prediction"]["name"] if asked["prediction"] else "cs3",
         "version": environment.version(),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, delete, func, insert, select, update
@@ -15,6 +13,7 @@ from service.blobs import Blobs
 from service.database import Database, first_row, now, rows
 from service.jobs import JobState, TaskState, check_job
 from service.journal import job_event, lock_job, settle, shown_counts, task_event
+from service.new_jobs import NewJob, task_rows
 from service.tables import events, jobs, reviews, tasks
 
 Row = Mapping[str, Any]
@@ -32,53 +31,6 @@ class QueueFullError(Exception):
 
 class OtherBodyError(Exception):
     """An idempotency key comes back with another body."""
-
-
-@dataclass(frozen=True)
-class NewTask:
-    """A task as it is submitted; see `tables.tasks`."""
-
-    file_name: str
-    blob: str
-    start: int
-    length: int
-    sha256: str
-    kind: str = "segment"
-    blocked: bool = False
-
-
-@dataclass(frozen=True)
-class NewJob:
-    """A job as it is submitted.
-
-    Attributes:
-        owner: id of the key that submits it; empty without keys.
-        kind: "segmentation" (somebody waits for it), "job" or "benchmark".
-        request_sha256: of everything that was asked for.
-    """
-
-    id: str
-    owner: str
-    kind: str
-    name: str
-    settings: Mapping[str, Any]
-    tasks: Sequence[NewTask]
-    request_sha256: str
-    idempotency_key: str | None = None
-    skipped: Sequence[str] = field(default_factory=list)
-
-
-def new_job_id() -> str:
-    """Sorts by time, and cannot be guessed."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
-
-
-def age_of(job_id: str) -> float:
-    """Seconds since an id was made; 0 for what is no id."""
-    try:
-        return max(0.0, time.time() - int(job_id[:12], 16) / 1000)
-    except ValueError:
-        return 0.0
 
 
 class Store:
@@ -126,7 +78,7 @@ class Store:
                     created_at=at,
                 )
             )
-            connection.execute(insert(tasks), [_task_row(job, n, t, at) for n, t in enumerate(job.tasks, 1)])
+            connection.execute(insert(tasks), task_rows(job, at))
             job_event(connection, job.id, JobState.QUEUED)
             return job.id, True
 
@@ -358,23 +310,6 @@ class Store:
     def run(self, work: Callable[[Connection], Any]) -> Any:
         """A reading transaction of one's own."""
         return self._database.read(work)
-
-
-def _task_row(job: NewJob, number: int, task: NewTask, at: float) -> dict[str, Any]:
-    return {
-        "job_id": job.id,
-        "number": number,
-        "kind": task.kind,
-        "priority": 0 if job.kind == "segmentation" else 1,
-        "state": TaskState.BLOCKED if task.blocked else TaskState.QUEUED,
-        "file_name": task.file_name,
-        "blob": task.blob,
-        "start": task.start,
-        "length": task.length,
-        "sha256": task.sha256,
-        "attempts": 0,
-        "queued_at": at,
-    }
 
 
 def _visible(query: Select[Any], owner: str | None) -> Select[Any]:

@@ -14,7 +14,8 @@ from service.context import Service, service_of
 from service.errors import ProblemError, busy
 from service.keys import Identity
 from service.names import unique_names
-from service.store import NewJob, NewTask, OtherBodyError, QueueFullError, new_job_id
+from service.new_jobs import NewJob, NewTask, new_job_id
+from service.store import OtherBodyError, QueueFullError
 from service.uploads import Upload, receive
 
 MAX_KEY = 255
@@ -46,7 +47,7 @@ async def submit(
     Args:
         request: its body is read.
         who: who asks.
-        kind: of `store.NewJob`.
+        kind: of `new_jobs.NewJob`.
         file_fields: fields that hold files.
         describe: what the form asks for; refuses what is wrong.
 

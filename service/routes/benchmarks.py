@@ -14,13 +14,13 @@ from service.blobs import BlobMissingError
 from service.context import service_of
 from service.errors import ProblemError, invalid, not_found, too_large
 from service.names import unique_names
+from service.new_jobs import NewTask
 from service.requests import JobFields, check_images, parse_fields, settings_of
 from service.results import gone
 from service.routes.declared import FILE, IDEMPOTENCY, LOCATION, JobId, declare, form
 from service.routes.jobs import job_answer
 from service.schemas import Job, Scores
 from service.security import Reader, Submitter
-from service.store import NewTask
 from service.submissions import Draft, submit
 from service.uploads import ReceivedFile, Upload
 from service.views import is_open

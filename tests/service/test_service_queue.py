@@ -10,8 +10,9 @@ from sqlalchemy import text
 
 from service.database import Database
 from service.jobs import JobState, TaskState
+from service.new_jobs import NewJob, NewTask, new_job_id
 from service.queue import Outcome, TaskQueue, WorkerState
-from service.store import NewJob, NewTask, NoSuchJobError, OtherBodyError, QueueFullError, new_job_id
+from service.store import NoSuchJobError, OtherBodyError, QueueFullError
 
 
 def make_job(service, count=1, kind="job", owner="", **more):

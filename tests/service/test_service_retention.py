@@ -2,8 +2,8 @@
 
 from conftest import picture, submit
 
+from service.new_jobs import new_job_id
 from service.retention import Retention
-from service.store import new_job_id
 
 
 def with_days(service, monkeypatch, images, results):
