@@ -32,7 +32,7 @@ test: $(VENV)/installed-for-tests
 
 test-browser: $(VENV)/installed-for-browser
 	sh tests-browser/install-chromium.sh
-	$(BIN)/python -m pytest tests-browser
+	$(BIN)/python -m pytest --timeout 900 tests-browser
 
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis

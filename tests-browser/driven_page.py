@@ -7,7 +7,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 EXAMPLES = Path(__file__).parent.parent / "cascade" / "examples"
-PATIENCE = 120  # seconds: images are really segmented
+PATIENCE = 240  # seconds: images are really segmented
 
 
 class Page:
