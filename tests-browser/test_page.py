@@ -167,6 +167,21 @@ def test_reject_and_comment_are_kept_and_downloaded(field, job, downloads):
     field.until(lambda: not field.find('tr[data-sperm="2"].rejected'), "the rejection to go")
 
 
+def test_a_comment_is_not_lost_by_going_on(field):
+    field.click('tr[data-sperm="3"] th')
+    field.find("#comment").send_keys("blurred")
+    field.click("#reject")  # without having saved the comment
+    field.until(lambda: field.find('tr[data-sperm="3"].rejected'), "the rejection")
+    field.until(lambda: "blurred" in field.text('tr[data-sperm="3"]'), "the comment")
+    field.find("#comment").send_keys(" tail")
+    field.click('tr[data-sperm="1"] th')  # on to the next
+    field.until(lambda: "blurred tail" in field.text('tr[data-sperm="3"]'), "the longer comment")
+    field.click('tr[data-sperm="3"] th')
+    field.find("#comment").clear()
+    field.click("#reject")
+    field.until(lambda: not field.find('tr[data-sperm="3"].rejected'), "the review to go")
+
+
 def test_everything_is_downloaded(field, job, downloads):
     with zipfile.ZipFile(field.download(downloads, "Everything", f"cs3-{job[:12]}.zip")) as everything:
         names = everything.namelist()

@@ -9,10 +9,12 @@ export class SpermCard {
   /**
    * @param field what is looked at
    * @param keep `(sperm_id, {rejected, comment}) → Promise` of the review as the service kept it
+   * @param back called when the comment is left by Escape
    */
-  constructor(field, keep) {
+  constructor(field, keep, back) {
     this.field = field;
     this.keep = keep;
+    this.back = back;
     this.element = h("section", { class: "card", "aria-label": "Chosen sperm" });
     field.addEventListener("choice", () => this.#build());
     field.addEventListener("shown", () => this.#ticks());
@@ -22,7 +24,7 @@ export class SpermCard {
   /** Reject the chosen sperm, or take it back. */
   reject() {
     const sperm = this.field.chosen;
-    if (sperm) this.#save(sperm, { rejected: !sperm.review.rejected, comment: sperm.review.comment });
+    if (sperm) this.#save(sperm, (kept) => ({ ...kept, rejected: !kept.rejected }));
   }
 
   /** Go to the comment of the chosen sperm. */
@@ -44,12 +46,15 @@ export class SpermCard {
     this.rejecting = h("button", { type: "button", class: "wrong", id: "reject", onclick: () => this.reject() });
     this.text = h("textarea", { id: "comment", rows: "2", maxlength: "2000", placeholder: "What is wrong or worth knowing",
       onkeydown: (event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.saving.click();
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) say();
+        if (event.key === "Escape") this.back();
         event.stopPropagation();
       },
+      onchange: () => say(), // who goes on to the next sperm has not to think of saving
       oninput: () => this.#state() }, sperm.review.comment);
-    this.saving = h("button", { type: "button", id: "save-comment", onclick: () =>
-      this.#save(sperm, { rejected: sperm.review.rejected, comment: this.text.value.trim() }) }, "Save comment");
+    const { text } = this;
+    const say = () => this.#save(sperm, (kept) => ({ ...kept, comment: text.value.trim() }));
+    this.saving = h("button", { type: "button", id: "save-comment", onclick: say }, "Save comment");
     this.kept = h("span", { class: "soft small", role: "status" });
     this.element.replaceChildren(
       h("header", {},
@@ -84,9 +89,11 @@ export class SpermCard {
     }
   }
 
-  /** Reviews go to the service one after the other, so that the last one stands. */
-  #save(sperm, review) {
+  /** Reviews go to the service one after the other, each a change of what is kept by then: none undoes another. */
+  #save(sperm, change) {
     this.#saving = this.#saving.then(async () => {
+      const review = change({ rejected: sperm.review.rejected, comment: sperm.review.comment });
+      if (review.rejected === sperm.review.rejected && review.comment === sperm.review.comment) return;
       try {
         this.field.reviewed(sperm.sperm_id, await this.keep(sperm.sperm_id, review));
         announce(`Sperm ${sperm.sperm_id}: ${review.rejected ? "rejected" : "counted"}${review.comment ? ", comment kept" : ""}`);

@@ -46,7 +46,7 @@ export class Inspector {
       const kept = await askJson(`${base}/reviews/${id}`, { method: "PUT", json: review });
       reviewed();
       return kept;
-    });
+    }, () => this.viewer.svg.focus());
     this.switches = this.#toolbar();
     this.stage = h("section", { class: "stage", "aria-label": "Picture" }, this.switches,
       url ? null : h("p", { class: "gone" }, "The picture has been deleted; the masks are what was found in it."),

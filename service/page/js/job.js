@@ -14,6 +14,8 @@ export class JobView {
   #images = new Map();
   #stop = new AbortController();
   #opening = null;
+  #loading = null; // number of the image that is being fetched: events must not make it start again
+  #begin = null; // when the first event came, for the time that is left
   #figuresTimer = null;
   #figuresDue = 0;
 
@@ -65,7 +67,7 @@ export class JobView {
       : this.#images.get(number);
     if (number !== null && !image) this.#say("No such image", `This job has images 1 to ${this.#images.size}, asked for ${number}.`);
     else if (!image) this.#waiting();
-    else if (this.current !== image.number || !this.inspector) this.#inspect(image);
+    else if (this.#loading !== image.number && (this.current !== image.number || !this.inspector)) this.#inspect(image);
   }
 
   /** Stop following. */
@@ -85,6 +87,7 @@ export class JobView {
       else this.#waiting(image);
       return;
     }
+    this.#loading = image.number;
     try {
       const next = await Inspector.open(`${this.base}/images/${image.number}`, {
         reviewed: () => this.#figuresSoon(400), expires: this.job.images_expire_at, signal: opening.signal });
@@ -102,6 +105,8 @@ export class JobView {
       announce(`${image.file_name}: ${count(next.field.sperm.length, "sperm", "sperm")}`);
     } catch (error) {
       if (error.name !== "AbortError") this.#say(error.title ?? "This image cannot be shown", error.message);
+    } finally {
+      if (this.#opening === opening) this.#loading = null;
     }
   }
 
@@ -112,7 +117,7 @@ export class JobView {
           this.#note(data);
           this.#begin ??= Date.now();
           if (data.state === "succeeded") this.#figuresSoon(FIGURES_EVERY);
-          if (data.number === this.current || this.wanted === null && !this.inspector) this.show(this.wanted);
+          if (!this.inspector && (this.wanted ?? data.number) === data.number) this.show(this.wanted);
           if (data.state === "failed") announce(`${data.file_name} failed`);
         } else if (type === "job") {
           Object.assign(this.job, data);
@@ -131,13 +136,10 @@ export class JobView {
     }
   }
 
-  #begin = null;
-
   #note(image) {
     const known = { ...this.#images.get(image.number), ...image };
     this.#images.set(image.number, known);
     this.strip.set(known);
-    if (image.number === this.current && !this.inspector && image.state === "succeeded") this.current = null;
   }
 
   #head() {

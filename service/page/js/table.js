@@ -32,7 +32,11 @@ export class MeasureTable {
     });
     field.addEventListener("choice", () => this.#refresh(true));
     for (const type of ["hover", "shown"]) field.addEventListener(type, () => this.#refresh());
-    field.addEventListener("review", () => this.#build());
+    field.addEventListener("review", () => {
+      const inside = this.body.contains(document.activeElement);
+      this.#build();
+      if (inside) this.focus();
+    });
     this.#build();
   }
 
