@@ -230,21 +230,18 @@ class Worker:
         self._stop.wait(_TROUBLE_PAUSE)
 
     def _settle_error(self, claim: Claim, error: Exception) -> None:
-        from cascade.sam.devices import free_memory, is_out_of_memory  # noqa: PLC0415  imports torch
-
         self._stats.error()
-        if is_out_of_memory(error):
-            free_memory()
+        if isinstance(error, CS3Error):
+            text = str(error)
+        elif isinstance(error, BlobMissingError):
+            text = "expected to find the image, found that it was deleted meanwhile; send it again"
+        elif _is_out_of_memory(error):
             if claim.attempt < 2:  # alone next time
                 self._queue.put_back(claim)
                 return
             text = (
                 "expected an image that fits the memory, found one that does not; cut it into smaller fields"
             )
-        elif isinstance(error, CS3Error):
-            text = str(error)
-        elif isinstance(error, BlobMissingError):
-            text = "expected to find the image, found that it was deleted meanwhile; send it again"
         else:
             log.exception("job %s, image %d", claim.job_id, claim.number, exc_info=error)
             text = (
@@ -305,6 +302,16 @@ class _Borrowed:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._free.append(self._mine)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; then what is kept for later is given back too."""
+    from cascade.sam.devices import free_memory, is_out_of_memory  # noqa: PLC0415  imports torch
+
+    if not is_out_of_memory(error):
+        return False
+    free_memory()
+    return True
 
 
 def run_worker(settings: Settings, device: str, worker_id: str | None, watch_parent: bool) -> None:

@@ -19,6 +19,7 @@ from service.schemas import Segmentation
 
 EXAMPLE = Path(__file__).parents[2] / "cascade" / "examples" / "papanicolaou.png"
 FIELD = (60, 40, 380, 300)  # a part of it with whole sperm, left, upper, right, lower: minutes are precious
+CONFIG = {"preprocess": {"head_length_px": 49}}  # which a part with few heads does not tell
 PATIENCE = 240  # seconds for what takes seconds on a machine that is not busy
 
 
@@ -58,6 +59,7 @@ class Running:
             "CS3_SERVICE_DATA": str(data),
             "CS3_SERVICE_LEASE_SECONDS": "5",
             "CS3_SERVICE_WORKER_THREADS": "1",
+            "CS3_SERVICE_ANSWER_TIMEOUT": str(PATIENCE),
         }
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
         self.start()
@@ -99,7 +101,7 @@ def running(tmp_path_factory):
 
 def submit(running, count):
     files = [("images", (f"{n}.png", field())) for n in range(count)]
-    answer = running.client.post("/v1/jobs", files=files)
+    answer = running.client.post("/v1/jobs", files=files, data={"config": json.dumps(CONFIG)})
     assert answer.status_code == 202
     return answer.json()["id"]
 
@@ -118,13 +120,18 @@ def ended(running, job_id):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # on a machine that is busy with other things
 def test_a_smear_is_segmented_as_by_the_library(running):
     running.wait()
-    answer = running.client.post("/v1/segmentations", files={"image": field()})
+    answer = running.client.post(
+        "/v1/segmentations", files={"image": field()}, data={"config": json.dumps(CONFIG)}
+    )
+    assert answer.status_code == 200
     found = Segmentation.model_validate(answer.json())
-    from cascade import load_model, segment
+    from cascade import CS3Config, load_model, segment
 
-    expected = segment(np.array(Image.open(io.BytesIO(field()))), model=load_model("tiny", "cpu"))
+    pixels = np.array(Image.open(io.BytesIO(field())))
+    expected = segment(pixels, model=load_model("tiny", "cpu"), config=CS3Config.parse(CONFIG))
     assert any(sperm.complete for sperm in expected.sperm)
     assert [one.complete for one in found.sperm] == [one.complete for one in expected.sperm]
     assert [sum(part.area_px2 for part in one.parts) for one in found.sperm] == [
@@ -134,6 +141,7 @@ def test_a_smear_is_segmented_as_by_the_library(running):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # on a machine that is busy with other things
 def test_killed_processes_lose_nothing_and_do_nothing_twice(running):
     """The worker is killed over an image, then the API, then everything; the job ends all the same."""
     running.wait()
