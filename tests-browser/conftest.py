@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from driven_page import EXAMPLES
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service as Driver
 
@@ -90,6 +92,15 @@ def _wait_until_ready(address, process, log):
             pass
         time.sleep(0.3)
     pytest.fail(f"the service did not get ready:\n{log.read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def smear(tmp_path_factory):
+    """The path of a part of an example, which takes less time than the whole."""
+    path = tmp_path_factory.mktemp("smear") / "papanicolaou.png"
+    with Image.open(EXAMPLES / path.name) as picture:
+        picture.crop((300, 90, 700, 390)).save(path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,9 @@ import json
 import zipfile
 
 import pytest
-from driven_page import EXAMPLES, Page
+from driven_page import Page
+from PIL import Image
 from selenium.webdriver import Keys
-
-PAP = EXAMPLES / "papanicolaou.png"
 
 
 @pytest.fixture(scope="session")
@@ -17,15 +16,16 @@ def page(driver, service):
 
 
 @pytest.fixture(scope="session")
-def job(page, tmp_path_factory):
+def job(page, smear, tmp_path_factory):
     """The id of a job with an image, the same upside down, and a file that is none; dropped and watched."""
     folder = tmp_path_factory.mktemp("slides")
     broken = folder / "unreadable.png"
-    broken.write_bytes(PAP.read_bytes()[:5000])
+    broken.write_bytes(smear.read_bytes()[:5000])
     second = folder / "second.png"
-    _turned(PAP, second)
+    with Image.open(smear) as picture:
+        picture.rotate(180).save(second)
     page.open()
-    page.drop(PAP, second, broken)
+    page.drop(smear, second, broken)
     assert page.text("#go") == "Segment 3 images"
     page.find("#pixel-size").send_keys("0,1")
     page.find("#job-name").send_keys("Tuesday")
@@ -40,13 +40,6 @@ def field(page, job):
     page.open(f"#/jobs/{job}/1")
     page.until(lambda: page.find(".picture"), "the picture")
     return page
-
-
-def _turned(source, target):
-    from PIL import Image
-
-    with Image.open(source) as picture:
-        picture.rotate(180).save(target)
 
 
 def test_dropped_images_are_segmented(page, job):
@@ -192,11 +185,11 @@ def test_everything_is_downloaded(field, job, downloads):
     assert [image["file_name"] for image in coco["images"]] == ["papanicolaou.png", "second.png"]
 
 
-def test_by_keyboard_alone(page, tmp_path):
+def test_by_keyboard_alone(page, smear):
     """From the start page to a rejected sperm with a comment, without a mouse."""
     page.open()
     page.tab_to(lambda: page.focused == "choose-files")
-    page.find("#files").send_keys(str(PAP))  # what the system's dialog would do
+    page.find("#files").send_keys(str(smear))  # what the system's dialog would do
     page.until(lambda: page.focused == "go", "the focus on the button")
     page.press(Keys.ENTER)
     page.wait_for_job()
@@ -235,10 +228,10 @@ def test_recent_jobs_lead_to_their_results(page, job):
     page.until(lambda: page.find(".picture"), "the picture")
 
 
-def test_files_that_are_no_images_are_left_out(page, tmp_path):
+def test_files_that_are_no_images_are_left_out(page, smear, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     page.open()
-    page.drop(PAP, tmp_path / "notes.txt")
+    page.drop(smear, tmp_path / "notes.txt")
     assert page.text("#go") == "Segment 1 image"
     assert "1 file left out" in page.text(".order-files .hint")
     page.find("#pixel-size").send_keys("small")

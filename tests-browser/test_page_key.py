@@ -1,7 +1,7 @@
 """The page of a service that asks for a key."""
 
 import pytest
-from driven_page import EXAMPLES, Page
+from driven_page import Page
 
 
 @pytest.fixture
@@ -9,7 +9,7 @@ def page(driver, guarded):
     return Page(driver, guarded[0])
 
 
-def test_a_key_is_asked_for_once(page, guarded, downloads):
+def test_a_key_is_asked_for_once(page, guarded, smear, downloads):
     def give(key):
         page.until(lambda: page.find("#key-dialog[open]"), "the question for a key")
         page.find("#key-input").send_keys(key)
@@ -22,7 +22,7 @@ def test_a_key_is_asked_for_once(page, guarded, downloads):
     page.until(lambda: page.find(".recent .empty:not([hidden])"), "the jobs, of which there are none")
     assert not page.find("#key-dialog[open]")
 
-    page.drop(EXAMPLES / "papanicolaou.png")
+    page.drop(smear)
     page.click("#go")
     job = page.wait_for_job()
     path = page.download(downloads, "Measurements", f"cs3-{job[:12]}.csv")
