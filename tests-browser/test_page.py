@@ -228,6 +228,21 @@ def test_recent_jobs_lead_to_their_results(page, job):
     page.until(lambda: page.find(".picture"), "the picture")
 
 
+def test_long_lists_scroll_in_their_places(field):
+    """A job of a thousand images must not push the picture out of the window; a low window shows the same."""
+    size = {"width": 1366, "deviceScaleFactor": 1, "mobile": False}
+    command = "Emulation.setDeviceMetricsOverride"
+    field.driver.execute_cdp_cmd(command, size | {"height": 300})
+    try:
+        for part in (".strip ol", ".table-scroll", ".viewer"):
+            bottom = field.script(
+                "return document.querySelector(arguments[0]).getBoundingClientRect().bottom", part
+            )
+            assert bottom <= field.find(".purpose").rect["y"] + 1, part
+    finally:
+        field.driver.execute_cdp_cmd(command, size | {"height": 768})
+
+
 def test_files_that_are_no_images_are_left_out(page, smear, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     page.open()

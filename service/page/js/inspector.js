@@ -29,15 +29,18 @@ export class Inspector {
    * @param expires when the service deletes the picture, or null
    */
   static async open(base, { reviewed, expires, signal }) {
+    let gone = null; // why there is no picture; what was found is still worth a look
     const [result, url] = await Promise.all([askJson(`${base}/result`, { signal }),
       picture(`${base}/picture`, signal).catch((error) => {
         if (error.name === "AbortError") throw error;
-        return null; // deleted after its time: results are still worth a look
+        gone = error.status === 410 ? "The picture has been deleted; the masks are what was found in it."
+          : `The picture cannot be shown. ${error.message}`;
+        return null;
       })]);
-    return new Inspector(base, result, url, { reviewed, expires });
+    return new Inspector(base, result, url, { reviewed, expires, gone });
   }
 
-  constructor(base, result, url, { reviewed, expires }) {
+  constructor(base, result, url, { reviewed, expires, gone }) {
     this.url = url;
     this.field = new Field(result);
     this.viewer = new Viewer(this.field, url, result.file_name);
@@ -49,7 +52,7 @@ export class Inspector {
     }, () => this.viewer.svg.focus());
     this.switches = this.#toolbar();
     this.stage = h("section", { class: "stage", "aria-label": "Picture" }, this.switches,
-      url ? null : h("p", { class: "gone" }, "The picture has been deleted; the masks are what was found in it."),
+      gone ? h("p", { class: "gone" }, gone) : null,
       this.viewer.element, this.#about(result, expires));
     this.side = h("aside", { class: "side", "aria-label": "Sperm" }, this.card.element, this.table.element);
     this.field.addEventListener("shown", () => this.#mark());
