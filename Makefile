@@ -1,8 +1,9 @@
-# make demo   segment the bundled example smears into demo-results/
-# make test   style, types and tests
-# make clean  remove what the two have made
+# make demo          segment the bundled example smears into demo-results/
+# make test          style, types and tests
+# make test-browser  the service's page in a real Chromium, which is installed where it is missing (Debian, as root)
+# make clean         remove what these have made
 #
-# Both work in one virtual environment, .venv, made from $(PYTHON) and kept up to date.
+# All work in one virtual environment, .venv, made from $(PYTHON) and kept up to date.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ DEMO := demo-results
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test clean
+.PHONY: help demo test test-browser clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -29,14 +30,18 @@ test: $(VENV)/installed-for-tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+test-browser: $(VENV)/installed-for-browser
+	sh tests-browser/install-chromium.sh
+	$(BIN)/python -m pytest --timeout 900 tests-browser
+
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The package is installed as a user would have it for the demo, and in place with the developers' tools for the
 # tests; each way replaces the other, hence takes its stamp away.
-$(VENV)/installed-package: $(VENV)/created pyproject.toml $(wildcard README.md) $(shell find cascade -type f -not -name '*.pyc')
+$(VENV)/installed-package: $(VENV)/created pyproject.toml $(wildcard README.md) $(shell find cascade service -type f -not -name '*.pyc')
 	@echo "Installing CS3 into $(VENV); the first time takes minutes, PyTorch is large."
-	@rm -f $(VENV)/installed-for-tests
+	@rm -f $(VENV)/installed-for-tests $(VENV)/installed-for-browser
 	$(PIP) .
 	@touch $@
 
@@ -44,6 +49,10 @@ $(VENV)/installed-for-tests: $(VENV)/created pyproject.toml
 	@echo "Installing CS3 and its development tools into $(VENV); the first time takes minutes, PyTorch is large."
 	@rm -f $(VENV)/installed-package
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/installed-for-browser: $(VENV)/installed-for-tests
+	$(PIP) --editable '.[dev,browser]'
 	@touch $@
 
 $(VENV)/created:

@@ -131,6 +131,11 @@ class ImageFile:
         self.close()
 
 
+def is_known_format(head: bytes) -> bool:
+    """Whether a file that begins so (16 bytes are enough) is of a format that can be read."""
+    return head.startswith((*_TIFF, *_PILLOW))
+
+
 def read_images(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Iterator[LoadedImage]:
     """Every picture of a file, one at a time.
 

@@ -15,12 +15,13 @@ from cascade.exports.atomic import explained, whole_file, write_bytes
 from cascade.records import Record
 from cascade.types import UInt8Array
 
-_NAMES = {
+NAMES = {
     "overlay": "overlays/{}.png",
     "geojson": "geojson/{}.geojson",
     "imagej": "imagej/{}.zip",
     "tiff": "labels/{}.tif",
 }
+"""Kind → where its file lies in the results' folder, by the picture's name."""
 
 
 class PictureFiles:
@@ -35,7 +36,7 @@ class PictureFiles:
         ValueError: an unknown kind.
     """
 
-    KINDS = frozenset(_NAMES)
+    KINDS = frozenset(NAMES)
 
     def __init__(self, out: Path, marks: Path, kinds: frozenset[str]) -> None:
         if unknown := kinds - self.KINDS:
@@ -54,7 +55,7 @@ class PictureFiles:
         Raises:
             OutputError: a file cannot be written.
         """
-        for kind, pattern in _NAMES.items():
+        for kind, pattern in NAMES.items():
             path, mark = self._out / pattern.format(name), self._marks / pattern.format(name)
             with explained(mark):
                 fresh = mark.is_file() and mark.read_bytes() == key.encode() and path.is_file()
@@ -71,7 +72,7 @@ class PictureFiles:
         Raises:
             OutputError: a file cannot be removed.
         """
-        for pattern in _NAMES.values():
+        for pattern in NAMES.values():
             _remove(self._out / pattern.format(name), self._marks / pattern.format(name))
 
 

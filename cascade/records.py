@@ -63,7 +63,7 @@ class RecordStore:
     def get(self, key: str) -> Record | None:
         """The record, or None where there is none that can be read."""
         try:
-            return _decode(json.loads(gzip.decompress(self._path(key).read_bytes())))
+            return decode(json.loads(gzip.decompress(self._path(key).read_bytes())))
         except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error):
             return None
 
@@ -76,15 +76,16 @@ class RecordStore:
         Raises:
             OutputError: the folder cannot be written.
         """
-        content = json.dumps(_encode(record)).encode()
+        content = json.dumps(encode(record)).encode()
         write_bytes(self._path(key), gzip.compress(content, compresslevel=4, mtime=0))
-        return _decode(json.loads(content))
+        return decode(json.loads(content))
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json.gz"
 
 
-def _encode(record: Record) -> dict[str, Any]:
+def encode(record: Record) -> dict[str, Any]:
+    """A record as JSON values."""
     result = record.result
     return {
         "seconds": record.seconds,
@@ -104,7 +105,12 @@ def _encode(record: Record) -> dict[str, Any]:
     }
 
 
-def _decode(values: dict[str, Any]) -> Record:
+def decode(values: dict[str, Any]) -> Record:
+    """The record that `encode` was given, every number as it was.
+
+    Raises:
+        KeyError, TypeError, ValueError: the values are not of `encode`.
+    """
     result = values["result"]
     sperm = tuple(_decode_sperm(one) for one in result["sperm"])
     restored = Result(**(result | {"shape": tuple(result["shape"]), "sperm": sperm}))

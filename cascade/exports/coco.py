@@ -8,7 +8,7 @@ undivided flagellum is a `tail`, an undivided head a `head`. Beside COCO's own f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -96,18 +96,22 @@ def document(images: Iterable[AnnotatedImage]) -> dict[str, Any]:
 
 def write(handle: TextIO, images: Iterable[AnnotatedImage]) -> None:
     """Write the document image by image; only the images' names stay in memory."""
-    handle.write(json.dumps(_HEADER)[:-1] + ', "annotations": [')
+    handle.writelines(pieces(images))
+
+
+def pieces(images: Iterable[AnnotatedImage]) -> Iterator[str]:
+    """The document's text, a piece an annotation; only the images' names stay in memory."""
+    yield json.dumps(_HEADER)[:-1] + ', "annotations": ['
     entries, written = [], 0
     for number, image in enumerate(images, start=1):
         entry, found = _numbered(image, number)
         entries.append(entry)
         for annotation in found:
             written += 1
-            handle.write("\n" if written == 1 else ",\n")
-            handle.write(json.dumps({"id": written} | annotation))
-    handle.write('\n], "images": [')
-    handle.write(",".join("\n" + json.dumps(entry) for entry in entries))
-    handle.write("\n]}\n")
+            yield ("\n" if written == 1 else ",\n") + json.dumps({"id": written} | annotation)
+    yield '\n], "images": ['
+    yield ",".join("\n" + json.dumps(entry) for entry in entries)
+    yield "\n]}\n"
 
 
 def _numbered(image: AnnotatedImage, number: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
