@@ -26,7 +26,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from cascade.comparators.identity import identity
 from cascade.comparators.protocol import FoundSperm
-from cascade.comparators.scale import shrunk, working_scale
+from cascade.comparators.scale import enlarged, shrunk, working_scale
 from cascade.instances import without
 from cascade.preprocess import normalise
 from cascade.sam.checkpoints import sha256_of
@@ -41,15 +41,18 @@ SPERM, HEAD = 1, 2
 """Labels of the two kinds of instances."""
 _LEVELS = ("layer1", "layer2", "layer3", "layer4")
 _CHANNELS = 80
-_ALIGN = 32
+_ALIGN, _STRIDE = 32, 4
 _MASK_SIDE = 48
 """Cells a side of the grid on which a mask is decoded; the mask has twice as many."""
 _ANCHORS = ((34, 64), (100, 150), (220, 310))
 """Sizes by level, working pixels: heads are about 34, whole sperm 50 to 340. The finest level has none."""
 _RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _LEAST_SCORE = 0.05
-_LEVELS_OF = {SPERM: 0.3, HEAD: 0.5}
-"""Where masks are cut: a flagellum covers few cells of its sperm's mask, which therefore errs on the low side."""
+_SURE = 0.35
+"""Least score of a whole sperm."""
+_SPERM_LEVEL, _MAP_LEVEL, _HEAD_LEVEL = 0.2, 0.5, 0.5
+"""Where masks are cut. A flagellum covers few cells of its sperm's mask, which errs on the low side: it is
+cut low, and held to the map of heads and flagella."""
 _HEAD_INSIDE = 0.5
 """Share of a head that lies in the mask of its sperm, at least."""
 
@@ -74,7 +77,7 @@ class _MaskHead(MaskRCNNHeads):  # type: ignore[misc]
 
 
 class SpermRCNN(MaskRCNN):  # type: ignore[misc]
-    """Mask R-CNN with a ResNet-18, and a map of heads and flagella that only the training looks at."""
+    """Mask R-CNN with a ResNet-18, and a map of heads and flagella beside."""
 
     def __init__(self) -> None:
         body = resnet18(weights=None, norm_layer=_groups)
@@ -183,11 +186,17 @@ def find_sperm(
         proposals, _ = network.propose(images, features)
         (found,), _ = network.roi_heads(features, proposals, images.image_sizes)
         boxes = found["boxes"].cpu() / scale
-        masks = paste_masks_in_image(found["masks"].cpu(), boxes, shape)[:, 0]
+        masks = paste_masks_in_image(found["masks"].cpu(), boxes, shape)[:, 0].numpy()
+        seen = network.dense(features["0"])[0].amax(0).sigmoid().cpu().numpy()
+    seen = seen.repeat(_STRIDE, 0).repeat(_STRIDE, 1)[: pixels.shape[0], : pixels.shape[1]]
+    stained = enlarged(seen[None], shape)[0] > _MAP_LEVEL
     labels, scores = found["labels"].tolist(), found["scores"].tolist()
     kinds: dict[int, list[tuple[Region, float]]] = {SPERM: [], HEAD: []}
-    for mask, label, score in zip(masks.numpy(), labels, scores, strict=True):
-        region = Region.from_full(mask > _LEVELS_OF[label])
+    for mask, label, score in zip(masks, labels, scores, strict=True):
+        if label == SPERM and score < _SURE:
+            continue
+        inside = mask > _HEAD_LEVEL if label == HEAD else (mask > _SPERM_LEVEL) & stained
+        region = Region.from_full(inside)
         if region.area:
             kinds[label].append((region, score))
     return joined(kinds[SPERM], kinds[HEAD])
