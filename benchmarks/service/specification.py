@@ -39,7 +39,7 @@ def main() -> None:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json"]
         command += ["--checks", ",".join(options.checks), "--max-examples", str(options.examples)]
         command += ["--phases", options.phases, "--seed", str(options.seed), "--request-timeout", "60"]
-        command += ["--generation-deterministic", "--generation-database", "none", "--no-color"]
+        command += ["--generation-deterministic", "--no-color"]
         command += ["--report", "junit", "--report-junit-path", str(junit), "--continue-on-failure"]
         run = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=options.minutes * 60
