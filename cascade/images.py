@@ -179,6 +179,7 @@ class _Picture:
 
     def read(self, index: int) -> tuple[UInt8Array, float | None]:
         """The picture as shown. These formats state print resolutions, so the pixel size is unknown."""
+        self._picture.load()  # before notes are read, which loads too and takes no damage seriously
         orientation = _orientation(self._picture)
         pixels = picture_to_rgb(self._picture)
         if self._has_deep_colours():

@@ -91,8 +91,13 @@ def unavailable(detail: str, seconds: float = 5) -> ProblemError:
 
 def answer(request: Request, problem: ProblemError) -> Response:
     """The problem as a response."""
-    request_id = getattr(request.state, "request_id", "unknown")
-    body = Problem(
+    body = body_of(problem, getattr(request.state, "request_id", "unknown"))
+    return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=problem.headers)
+
+
+def body_of(problem: ProblemError, request_id: str) -> bytes:
+    """The problem as RFC 9457 writes it."""
+    told = Problem(
         type=f"urn:cs3:problem:{problem.kind}",
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
@@ -101,9 +106,7 @@ def answer(request: Request, problem: ProblemError) -> Response:
         instance=f"urn:cs3:request:{request_id}",
         errors=problem.errors,
     )
-    return Response(
-        body.model_dump_json(), status_code=problem.status, media_type=MEDIA_TYPE, headers=problem.headers
-    )
+    return told.model_dump_json().encode()
 
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]

@@ -103,8 +103,14 @@ class Worker:
             self.close()
 
     def stop(self) -> None:
-        """Finish what is in hand, and end."""
+        """Finish what is in hand, and end; at once while the model is being loaded. Called by a signal.
+
+        Raises:
+            SystemExit: the model is being loaded.
+        """
         self._stop.set()
+        if self._state.state == "starting":
+            raise SystemExit(0)
 
     def _load(self) -> PromptableModel:
         from cascade.sam.registry import load_model  # noqa: PLC0415  torch takes seconds

@@ -234,7 +234,7 @@ def test_long_lists_scroll_in_their_places(field):
     command = "Emulation.setDeviceMetricsOverride"
     field.driver.execute_cdp_cmd(command, size | {"height": 300})
     try:
-        for part in (".strip ol", ".table-scroll", ".viewer"):
+        for part in (".strip ol", ".side", ".viewer"):
             bottom = field.script(
                 "return document.querySelector(arguments[0]).getBoundingClientRect().bottom", part
             )

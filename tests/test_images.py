@@ -39,10 +39,12 @@ def read(tmp_path, content, name="image.bin", **options):
 
 def png_header(width, height):
     """The start of a PNG that announces a size, with hardly any pixels."""
-    head, data = (
-        b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),
-        b"IDAT" + zlib.compress(bytes(99)),
-    )
+    return png(width, height, zlib.compress(bytes(99)))
+
+
+def png(width, height, data):
+    """A PNG without its end."""
+    head, data = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT" + data
     chunks = (
         struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) for body in (head, data)
     )
@@ -455,3 +457,11 @@ def test_damaged_bytes_give_an_image_or_an_image_error(tmp_path_factory, seed, d
 def test_page_names():
     assert with_page("a.tif", None) == "a.tif"
     assert with_page("a.tif", 2) == "a.tif#page=2"
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(range(256)) * 20, zlib.compress(b"\xff" * 64 * 193)], ids=["noise", "filters"]
+)
+def test_png_whose_data_are_damaged_is_refused_rather_than_read_as_black(tmp_path, data):
+    with pytest.raises(ImageError, match="damaged"):
+        read(tmp_path, png(64, 64, data))

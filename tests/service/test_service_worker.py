@@ -116,3 +116,9 @@ def test_a_database_that_is_away_fails_no_image(client, work_off, worker, monkey
     job = submit(client, picture(1))
     work_off()
     assert images(client, job)[0]["state"] == "succeeded"
+
+
+def test_a_worker_that_still_loads_ends_at_once(worker):
+    with pytest.raises(SystemExit) as ended:
+        worker.stop()
+    assert ended.value.code == 0

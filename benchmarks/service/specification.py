@@ -1,0 +1,116 @@
+"""Schemathesis over the whole specification: no 5xx, no answer that `openapi.yaml` does not describe.
+
+    pip install '.[acceptance]'
+    python benchmarks/service/specification.py --examples 100
+
+It reads the specification from a service that is started for it, makes requests from it, good ones and bad
+ones, and holds every answer against it. A second round is about a job that exists, so that what needs one is
+reached. Runs are repeatable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+from running import RunningService, as_png, parser, pictures, report
+
+_CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "unsupported_method",
+)
+
+
+def main() -> None:
+    """Start the service, let schemathesis at it."""
+    options = _options()
+    settings = {"ANSWER_TIMEOUT": "2", "MAX_QUEUE": "100000", "WORKER_NICENESS": "0"}
+    rows, codes = [], []
+    with TemporaryDirectory() as folder, RunningService(settings) as service:
+        service.wait_until_ready()
+        config = Path(folder) / "schemathesis.toml"
+        job_id = _a_job(service.url)
+        for name, text, more in (
+            ("whatever is made up", "", []),
+            ("a job that exists", _existing(job_id), ["--exclude-operation-id", "delete_job"]),
+        ):
+            config.write_text(text, "utf-8")
+            run = _run(service.url, config, options, more)
+            print(run.stdout[-options.tail :], run.stderr[-2000:], flush=True)
+            cases = re.search(r"(\d+) generated", run.stdout)
+            codes.append(run.returncode)
+            rows.append(
+                [name, cases[1] if cases else "?", "no failure" if run.returncode == 0 else "failures, above"]
+            )
+        still_ready, log = service.ready(), service.log_text(10**7)
+    report(
+        options.out,
+        {
+            "examples": options.examples,
+            "rounds": rows,
+            "ready": still_ready,
+            "traces": log.count("Traceback"),
+        },
+        ["about", "requests", "schemathesis says"],
+        rows,
+    )
+    print(
+        f"Afterwards: {'ready' if still_ready else 'NOT READY'}; traces in the log: {log.count('Traceback')}"
+    )
+    if "Traceback" in log:
+        print(log[log.index("Traceback") :][:3000], file=sys.stderr)
+    sys.exit(any(codes) or not still_ready or "Traceback" in log)
+
+
+def _a_job(url: str) -> str:
+    """A job that has succeeded, with an image in which there are sperm."""
+    with httpx.Client(base_url=url, timeout=300) as client:
+        image = as_png(pictures(1, 320, 260)[0])
+        job = client.post("/v1/jobs", files={"images": image}).raise_for_status().json()
+        client.get(f"/v1/jobs/{job['id']}/results", params={"wait": "true"}).raise_for_status()
+    return str(job["id"])
+
+
+def _existing(job_id: str) -> str:
+    return f'[parameters]\n"path.job_id" = "{job_id}"\n"path.number" = 1\n"path.sperm_id" = 1\n'
+
+
+def _run(
+    url: str, config: Path, options: argparse.Namespace, more: list[str]
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)]
+    command += ["run", f"{url}/openapi.json", "--checks", ",".join(options.checks), *more]
+    command += ["--max-examples", str(options.examples), "--phases", options.phases]
+    command += [
+        "--request-timeout",
+        "60",
+        "--generation-deterministic",
+        "--no-color",
+        "--continue-on-failure",
+    ]
+    most = options.minutes * 60
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=most)
+
+
+def _options() -> argparse.Namespace:
+    arguments = parser(__doc__, "specification")
+    arguments.add_argument("--examples", type=int, default=100, help="requests an operation, at most")
+    arguments.add_argument("--phases", default="examples,coverage,fuzzing", help="of schemathesis")
+    arguments.add_argument("--checks", nargs="*", choices=_CHECKS, default=list(_CHECKS))
+    arguments.add_argument("--minutes", type=float, default=60, help="a round, at most")
+    arguments.add_argument("--tail", type=int, default=20_000, help="characters of its report to show")
+    return arguments.parse_args()
+
+
+if __name__ == "__main__":
+    main()
