@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from service.jobs import JobState, TaskState
 
@@ -93,7 +93,7 @@ class Review(_Answer):
 class ReviewBody(_Answer):
     """What a person says about one sperm. `rejected` false with an empty comment takes a review back."""
 
-    rejected: bool = False
+    rejected: StrictBool = False
     comment: Annotated[str, Field(max_length=2000)] = ""
 
 

@@ -57,6 +57,7 @@ _OTHERS = [media_type for one, media_type in MEDIA_TYPES.items() if one != Forma
         406,
         408,
         409,
+        410,
         413,
         415,
         422,

@@ -185,6 +185,7 @@ def test_reviews_go_into_every_download(client, work_off):
     assert client.delete(address).status_code == 204
     assert result(client, job).json()["sperm"][1]["review"] is None
     problem(client.put(f"/v1/jobs/{job['id']}/images/1/reviews/3", json={"rejected": True}), 404, "not-found")
+    problem(client.put(address, json={"rejected": 0}), 422, "invalid")
     problem(client.put(address, json={"comment": "x" * 2001}), 422, "invalid")
 
 
