@@ -26,8 +26,11 @@ app = typer.Typer(
 keys_app = typer.Typer(help="Make, show, rotate and revoke API keys.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 
-Watched = Annotated[
-    bool, typer.Option("--watch-parent", hidden=True, help="End with the process that started this.")
+Parent = Annotated[
+    int | None,
+    typer.Option(
+        "--parent", metavar="PID", hidden=True, help="End with this process, which started this one."
+    ),
 ]
 
 
@@ -62,14 +65,14 @@ def start(
 
 
 @app.command()
-def api(*, watch_parent: Watched = False) -> None:
+def api(*, parent: Parent = None) -> None:
     """Run the API alone; workers run elsewhere."""
     with reported():
         settings = _settings()
         _refuse_open_doors(settings)
         from service.server import serve  # noqa: PLC0415
 
-        serve(settings, watch_parent)
+        serve(settings, parent)
 
 
 @app.command()
@@ -86,13 +89,13 @@ def worker(
     *,
     device: Annotated[str, typer.Option("--device", help="Of the model.")] = "cpu",
     worker_id: Annotated[str | None, typer.Option("--worker-id", help="In the database.")] = None,
-    watch_parent: Watched = False,
+    parent: Parent = None,
 ) -> None:
     """Run one worker."""
     with reported(FAILED):
         from service.worker import run_worker  # noqa: PLC0415
 
-        run_worker(_settings(), device, worker_id, watch_parent)
+        run_worker(_settings(), device, worker_id, parent)
 
 
 @app.command()

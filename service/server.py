@@ -24,10 +24,10 @@ _LINGER = 2.0  # seconds from a refusal of a connection to its end
 _GRACE = 10  # seconds that open requests have when the process is told to end
 
 
-def serve(settings: Settings, watch_parent: bool) -> None:
-    """Run the API until told to stop."""
-    if watch_parent:
-        _watch_parent()
+def serve(settings: Settings, parent: int | None = None) -> None:
+    """Run the API until told to stop, or until the process that started it, where given, is gone."""
+    if parent is not None:
+        _watch(parent)
     config = uvicorn.Config(
         create_app(open_service(settings)),
         host=settings.host,
@@ -131,9 +131,8 @@ class _Protocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(_LINGER, self.transport.close)
 
 
-def _watch_parent() -> None:
-    """End with the supervisor, also when it could not say so."""
-    parent = os.getppid()
+def _watch(parent: int) -> None:
+    """End with the supervisor, also when it could not say so, or was gone before this process had begun."""
 
     def look() -> None:
         while os.getppid() == parent:

@@ -98,7 +98,7 @@ class Supervisor:
         child.worker_id = secrets.token_hex(8) if child.device else ""
         identity = ["--worker-id", child.worker_id] if child.device else []
         child.process = subprocess.Popen(
-            [sys.executable, "-m", "service", *child.arguments, "--watch-parent", *identity],
+            [sys.executable, "-m", "service", *child.arguments, "--parent", str(os.getpid()), *identity],
             env=os.environ | dict(child.variables),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches us alone, and we end them in order

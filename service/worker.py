@@ -56,11 +56,11 @@ class Worker:
         settings: of the service.
         device: as `load_model` takes it.
         worker_id: how the database knows it; made up where None.
-        watch_parent: end when the process that started this one is gone.
+        parent: id of the process that started this one; the worker ends when it is gone.
     """
 
     def __init__(
-        self, settings: Settings, device: str, worker_id: str | None = None, watch_parent: bool = False
+        self, settings: Settings, device: str, worker_id: str | None = None, parent: int | None = None
     ) -> None:
         self._settings = settings
         self._database = Database(settings.database)
@@ -77,7 +77,7 @@ class Worker:
         self._hands: dict[int, _Hand] = {}
         self._stop = threading.Event()
         self._stats = WorkerStats(device)
-        self._parent = os.getppid() if watch_parent else None
+        self._parent = parent
         self._state = WorkerState(
             worker_id or secrets.token_hex(8), socket.gethostname(), os.getpid(), settings.model, device
         )
@@ -259,15 +259,19 @@ class Worker:
     # -- heart
 
     def _keep_beating(self) -> None:
+        self._end_without_parent()  # which may have gone before this process had begun
         while not self._stop.wait(self._settings.lease_seconds / 4):
-            if self._parent is not None and os.getppid() != self._parent:
-                log.warning("the service that started this worker is gone; ending")
-                os._exit(1)
+            self._end_without_parent()
             try:
                 self._give_up_stuck()
                 self._beat()
             except Exception:  # the next beat may come through; until then the leases hold
                 log.exception("heartbeat")
+
+    def _end_without_parent(self) -> None:
+        if self._parent is not None and os.getppid() != self._parent:
+            log.warning("the service that started this worker is gone; ending")
+            os._exit(1)
 
     def _beat(self) -> None:
         with self._lock:
@@ -320,12 +324,12 @@ def _is_out_of_memory(error: Exception) -> bool:
     return True
 
 
-def run_worker(settings: Settings, device: str, worker_id: str | None, watch_parent: bool) -> None:
+def run_worker(settings: Settings, device: str, worker_id: str | None, parent: int | None = None) -> None:
     """The whole life of a worker process."""
     os.nice(settings.worker_niceness)
     if settings.worker_memory_bytes is not None and device == "cpu":
         resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes, resource.RLIM_INFINITY))
-    worker = Worker(settings, device, worker_id, watch_parent)
+    worker = Worker(settings, device, worker_id, parent)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run()

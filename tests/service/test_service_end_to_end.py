@@ -165,3 +165,14 @@ def test_killed_processes_lose_nothing_and_do_nothing_twice(running):
     assert len({json.dumps(line["sperm"]) for line in lines}) == 1  # the same picture, the same result
     events = running.client.get(f"/v1/jobs/{job_id}/events").text
     assert events.count('"state":"succeeded"') == 3 + 1  # each image once, and the job
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["api", "worker"])
+def test_a_process_whose_supervisor_was_gone_before_it_began_ends(tmp_path, kind):
+    variables = os.environ | {"CS3_SERVICE_DATA": str(tmp_path), "CS3_SERVICE_PORT": str(free_port())}
+    command = [sys.executable, "-m", "service", kind, "--parent", "1"]
+    done = subprocess.run(
+        command, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert "Traceback" not in done.stderr
