@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,45 +9,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import standin
+from asking import DATABASE, client_of
 from fastapi.testclient import TestClient
-from PIL import Image
 
 from service import engine
-from service.app import create_app
 from service.context import Service, open_service
 from service.database import Database
 from service.queue import WorkerState
 from service.settings import Settings
 from service.tables import metadata
 from service.worker import Worker
-
-HERE = "http://127.0.0.1"
-
-
-def picture(blocks: int = 1, kind: str = "PNG", mark: int = 0) -> bytes:
-    """A drawn field with so many sperm, as a file; `mark` makes fields differ."""
-    pixels = standin.smear(blocks)
-    pixels[-1, -1] = 200 + mark
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, kind)
-    return content.getvalue()
-
-
-def pages(*blocks: int) -> bytes:
-    """A TIFF with a page for each number of sperm."""
-    images = [Image.fromarray(standin.smear(number)) for number in blocks]
-    content = io.BytesIO()
-    images[0].save(content, "TIFF", save_all=True, append_images=images[1:])
-    return content.getvalue()
-
-
-def client_of(service: Service, **options: object) -> TestClient:
-    """A client on the same machine."""
-    return TestClient(create_app(service), base_url=HERE, client=("127.0.0.1", 50000), **options)
-
-
-DATABASE = os.environ.get("CS3_TEST_DATABASE_URL")
-"""A PostgreSQL database to run these tests on, emptied before each; without it they run on SQLite."""
 
 
 @pytest.fixture
@@ -108,13 +77,3 @@ def work_off(worker: Worker, model: SimpleNamespace) -> Callable[[], None]:
 def ready(service: Service) -> None:
     """A worker has said that it is ready."""
     service.queue.beat(WorkerState("w", "host", 1, "tiny", "cpu", "ready", "a" * 64), [])
-
-
-def submit(
-    client: TestClient, *contents: bytes, headers: dict[str, str] | None = None, **fields: str
-) -> dict:
-    """Submit a job of files; its answer."""
-    files = [("images", (f"smear-{number}.png", content)) for number, content in enumerate(contents, 1)]
-    answer = client.post("/v1/jobs", files=files, data=fields, headers=headers)
-    assert answer.status_code == 202, answer.text
-    return answer.json()

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 import tifffile
-from conftest import pages, picture, submit
+from asking import pages, picture, submit
 from PIL import Image
 from pycocotools import mask as rle
 
@@ -398,7 +398,7 @@ def test_the_schema_of_the_configuration(client):
 
 
 def test_a_fault_of_its_own_tells_nothing_of_the_server(service, monkeypatch):
-    from conftest import client_of
+    from asking import client_of
 
     monkeypatch.setattr(service.store, "jobs", lambda *_: 1 / 0)
     with client_of(service, raise_server_exceptions=False) as client:

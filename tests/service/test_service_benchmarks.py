@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import picture, submit
+from asking import picture, submit
 from pycocotools import mask as rle
 
 PARTS = [{"id": 2, "name": "nucleus"}, {"id": 5, "name": "tail"}]

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import client_of, picture, submit
+from asking import client_of, picture, submit
 from typer.testing import CliRunner
 
 from service.cli import app

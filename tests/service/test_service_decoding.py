@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import standin
 import tifffile
-from conftest import pages, picture, submit
+from asking import pages, picture, submit
 from PIL import Image
 
 from cascade.errors import ImageError

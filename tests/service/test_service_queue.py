@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from conftest import DATABASE
+from asking import DATABASE
 from sqlalchemy import text
 
 from service.database import Database

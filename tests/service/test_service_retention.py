@@ -1,6 +1,6 @@
 """Images and results are deleted when their time is over, and nothing is left of them."""
 
-from conftest import picture, submit
+from asking import picture, submit
 
 from service.new_jobs import new_job_id
 from service.retention import Retention

@@ -1,7 +1,7 @@
 """Keys, scopes, and who is let in without one."""
 
 import pytest
-from conftest import HERE, client_of, picture, submit
+from asking import HERE, client_of, picture, submit
 from fastapi.testclient import TestClient
 
 from cascade.errors import CS3Error

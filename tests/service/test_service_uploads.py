@@ -7,7 +7,7 @@ import zipfile
 from itertools import pairwise
 
 import pytest
-from conftest import client_of, picture
+from asking import client_of, picture
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st

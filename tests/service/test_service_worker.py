@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from conftest import picture, submit
+from asking import picture, submit
 from sqlalchemy.exc import OperationalError
 
 from cascade.errors import OutputError
@@ -79,7 +79,7 @@ def test_an_image_that_was_deleted_meanwhile_fails(client, service, work_off):
 
 
 def test_too_many_pages(client, worker, model, settings):
-    from conftest import pages
+    from asking import pages
 
     worker._settings = settings.model_copy(update={"max_pages": 2})
     job = submit(client, pages(1, 1, 1))
