@@ -43,7 +43,9 @@ class HeadsConfig(_Stage):
     probability: float = Field(0.5, gt=0, lt=1)
     """A pixel is head above this value of the foreground's head map."""
     min_area_hl2: float = Field(0.25, ge=0)
-    """Smaller heads are debris, unless they touch the border (square head lengths)."""
+    """Smaller heads are debris (square head lengths)."""
+    min_area_at_border_hl2: float = Field(0.3, ge=0)
+    """Of a head that the border cuts at least this much must be in view: about three fifths."""
     max_area_hl2: float = Field(1.6, gt=0)
     """Larger ones too."""
     min_solidity: float = Field(0.82, ge=0, le=1)

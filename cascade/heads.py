@@ -205,8 +205,11 @@ def _why_not(  # noqa: PLR0911  one reason a line reads best
         return f"score {score:.2f} < {config.min_score:.2f}"
     if area > config.max_area_hl2:
         return f"area {area:.2f} > {config.max_area_hl2:.2f} square head lengths"
-    if area < config.min_area_hl2 * (0.35 if touches_border(region, shape) else 1.0):
-        return f"area {area:.2f} < {config.min_area_hl2:.2f} square head lengths"
+    at_border = touches_border(region, shape)
+    least = config.min_area_at_border_hl2 if at_border else config.min_area_hl2
+    if area < least:
+        where = " in view" if at_border else ""
+        return f"area {area:.2f} < {least:.2f} square head lengths{where}"
     if (filled := solidity(region)) < config.min_solidity:
         return f"ragged: fills {filled:.2f} < {config.min_solidity:.2f} of its convex hull"
     if any(region.intersection_area(head.region) > _DUPLICATE * region.area for head in found):

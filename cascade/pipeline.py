@@ -188,8 +188,8 @@ def _covered(heads: list[Head], shape: tuple[int, int], head_length: float) -> B
 
 def _of_any_size(config: HeadsConfig) -> HeadsConfig:
     """For heads up to 2.5 times as long or as short as assumed."""
-    area = {"min_area_hl2": config.min_area_hl2 / 2.5**2, "max_area_hl2": config.max_area_hl2 * 2.5**2}
-    return config.model_copy(update=area)
+    smallest = {name: getattr(config, name) / 2.5**2 for name in ("min_area_hl2", "min_area_at_border_hl2")}
+    return config.model_copy(update=smallest | {"max_area_hl2": config.max_area_hl2 * 2.5**2})
 
 
 def median_length(heads: list[Head], shape: tuple[int, int]) -> float:

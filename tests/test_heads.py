@@ -69,13 +69,22 @@ def test_a_blob_that_is_no_head_is_rejected_and_says_why(config, scores, reason)
     assert why.startswith(reason)
 
 
-@pytest.mark.parametrize(("x", "kept"), [(0, True), (200, False)])
-def test_a_head_cut_by_the_border_may_be_smaller(x, kept):
-    """The half in view is a head; half an ellipse elsewhere is debris."""
-    image = picture((Drawn((x, 100)),))
-    image[:, 201:] = 240
-    heads, _ = run((Drawn((x, 100)),), HeadsConfig(min_area_hl2=0.3), image)
+@pytest.mark.parametrize(("x", "least", "kept"), [(0, 0.3, False), (0, 0.15, True), (7, 0.3, True)])
+def test_of_a_head_that_the_border_cuts_enough_must_be_in_view(x, least, kept):
+    """A whole one has 0.42 square head lengths; half of it is in view, or nearly all."""
+    sperm = (Drawn((x, 100)),)
+    config = HeadsConfig(min_area_hl2=0.4, min_area_at_border_hl2=least)
+    heads, rounds = run(sperm, config, picture(sperm))
     assert bool(heads) is kept
+    if not kept:
+        assert rounds[0].rejected[0][1].endswith("< 0.30 square head lengths in view")
+
+
+def test_half_a_head_away_from_the_border_is_debris():
+    image = picture((Drawn((200, 100)),))
+    image[:, 201:] = 240
+    heads, _ = run((Drawn((200, 100)),), HeadsConfig(min_area_hl2=0.3, min_area_at_border_hl2=0.0), image)
+    assert heads == []
 
 
 def test_later_rounds_find_what_was_hidden_and_nothing_twice():
