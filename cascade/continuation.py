@@ -1,7 +1,9 @@
 """Whether one line goes on as another: what speaks for it and against it, and how much.
 
-The weights are those of a logistic regression on links between branches of skeletons whose two ends either
-lie on the same flagellum of experts' outlines or not (development images alone); odds are calibrated there.
+The weights are those of logistic regressions, rounded, on links between branches of skeletons and between
+pieces of tails, whose two ends either lie on the same flagellum of experts' outlines or not (development
+images alone). One is not: at junctions the regression gave the model's masks no weight beside the other
+witnesses; they keep a little, for pictures in which the others say less.
 """
 
 from __future__ import annotations
