@@ -10,8 +10,8 @@ from scipy.special import expit, logit
 from cascade.config import InstancesConfig
 from cascade.geometry import paint_polyline, polyline_length
 from cascade.sam.protocol import DenseMaps
-from cascade.types import FloatArray, Head, Pair, Region, Sperm, Tail, UInt8Array
-from cascade.widths import darkness, measure_width
+from cascade.types import FloatArray, Head, Pair, Region, Sperm, Tail
+from cascade.widths import measure_width
 
 _ALONE = 0.5
 """Factor on the score of a head or a tail that found no partner."""
@@ -29,7 +29,7 @@ def assemble(
     head_length: float,
     shape: tuple[int, int],
     config: InstancesConfig,
-    image: UInt8Array | None = None,
+    dark: FloatArray | None = None,
 ) -> tuple[Sperm, ...]:
     """Complete sperm first, then heads alone, then tails alone; numbered from 1.
 
@@ -38,11 +38,10 @@ def assemble(
         head_length: pixels.
         shape: `(height, width)` of the image.
         config: of this stage.
-        image: `(height, width, 3)` normalised RGB, in which the tails' widths are measured; None: they keep
-            the widths they have.
+        dark: `(height, width)` darkness of the normalised image, in which the tails' widths are measured;
+            None: they keep the widths they have.
     """
-    if image is not None:
-        dark = darkness(image)
+    if dark is not None:
         tails = [replace(t, width=measure_width(t.centreline, dark, head_length, t.width)) for t in tails]
     complete = sorted(
         (

@@ -13,14 +13,13 @@ from cascade.rounds import ask_about
 from cascade.sam.protocol import DenseMaps, Encoding
 from cascade.skeleton import Branch, Skeleton
 from cascade.tracing import Tracer, Walk
-from cascade.types import Tail, UInt8Array
-from cascade.widths import darkness
+from cascade.types import FloatArray, Tail
 
 
 def join_pieces(
     tails: list[Tail],
     at_heads: Collection[tuple[int, int]],
-    image: UInt8Array,
+    dark: FloatArray,
     first: tuple[Encoding, DenseMaps],
     head_length: float,
     config: JoiningConfig,
@@ -34,8 +33,8 @@ def join_pieces(
         tails: found by the rounds, in any order.
         at_heads: tail index and end (0: first point, 1: last) of the tails that fit a head: there nothing is
             joined, and two tails with a head each never become one.
-        image: `(height, width, 3)` normalised RGB.
-        first: its encoding and foreground.
+        dark: `(height, width)` darkness of the normalised image, nothing painted.
+        first: the encoding and foreground of that image.
         head_length: pixels.
         config: of this stage.
         asking: how branches are asked about.
@@ -54,7 +53,7 @@ def join_pieces(
         config.gap_hl * head_length,
         asking.use_direction,
         closed=frozenset(at_heads),
-        dark=darkness(image),
+        dark=dark,
     )
     return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)]
 

@@ -158,16 +158,17 @@ def put_together(
     """Match, join, match anew, and assemble: sperm, the tails as joined, what would fit, and the pairs."""
     with clock("matching"):
         owners = Owners(first[0], heads, head_length) if first[0].dense is not None else None
-        views = Views(usable_maps(first[1]), first[1].tail, darkness(normalised))
+        dark = darkness(normalised)
+        views = Views(usable_maps(first[1]), first[1].tail, dark)
         pairs = match(heads, tails, head_length, config.matching, views, owners, necks)
     with clock("joining"):
         at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]
-        tails = join_pieces(tails, at_heads, normalised, first, head_length, config.joining, config.tails)
+        tails = join_pieces(tails, at_heads, dark, first, head_length, config.joining, config.tails)
     with clock("matching"):
         fits = fitting(heads, tails, head_length, config.matching, views, owners, necks)
         pairs = best_total(fits, config.matching)
     with clock("instances"):
-        sperm = assemble(heads, tails, pairs, head_length, normalised.shape[:2], config.instances, normalised)
+        sperm = assemble(heads, tails, pairs, head_length, dark.shape, config.instances, dark)
     return sperm, tails, fits, pairs
 
 

@@ -8,6 +8,7 @@ from cascade.config import JoiningConfig, TailsConfig
 from cascade.geometry import paint_polyline
 from cascade.joining import join_pieces
 from cascade.types import Tail
+from cascade.widths import darkness
 
 SHAPE = (160, 300)
 LINE = Drawn(None, (40, 60), (260, 60))
@@ -23,7 +24,7 @@ def piece(x0, x1, score=0.8, y=60.0, found_in="S2"):
 def join(tails, at_heads=(), config=CONFIG, sperm=(LINE,)):
     image = picture(sperm, SHAPE)
     encoding = TruthModel(sperm).encode(image, LENGTH)
-    return join_pieces(tails, at_heads, image, (encoding, encoding.dense), LENGTH, config, ASKING)
+    return join_pieces(tails, at_heads, darkness(image), (encoding, encoding.dense), LENGTH, config, ASKING)
 
 
 @pytest.mark.parametrize("turned", [False, True])

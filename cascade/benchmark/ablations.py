@@ -20,6 +20,7 @@ from cascade.instances import assemble
 from cascade.pipeline import Trace, segment
 from cascade.sam.protocol import PromptableModel
 from cascade.types import Result, UInt8Array
+from cascade.widths import darkness
 
 WHOLE, PREFIX = "cs3", "cs3:"
 GROUP = "cs3:stages"
@@ -101,6 +102,6 @@ def _joined_by_nearness(image: UInt8Array, model: PromptableModel, config: CS3Co
         result.head_length,
         result.shape,
         config.instances,
-        trace.normalised,
+        None if trace.normalised is None else darkness(trace.normalised),
     )
     return replace(result, sperm=sperm)

@@ -88,9 +88,10 @@ class Con2Dis:
         tails = cluster_tails(seen.foreground, grown(covered, 0.04 * hl), hl, self._config.tails.probability)
         encoding = self._model.encode(seen.normalised, hl)
         owners = Owners(encoding, seen.heads, hl) if encoding.dense is not None else None
-        views = Views(usable_maps(seen.foreground), seen.foreground.tail, darkness(seen.normalised))
+        dark = darkness(seen.normalised)
+        views = Views(usable_maps(seen.foreground), seen.foreground.tail, dark)
         pairs = match(seen.heads, tails, hl, self._config.matching, views, owners, seen.necks)
-        sperm = assemble(seen.heads, tails, pairs, hl, shape, self._config.instances, seen.normalised)
+        sperm = assemble(seen.heads, tails, pairs, hl, shape, self._config.instances, dark)
         return replace(result, sperm=sperm)
 
 
