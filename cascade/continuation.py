@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cascade.geometry import angle_between
 from cascade.types import FloatArray
 
 _REACH_HL, _SKIP_HL = 1.0, 0.15
@@ -29,8 +30,14 @@ _AT_JUNCTION = np.array([3.7, -2.7, 0.4, 0.3, -3.9, -1.6, -1.2])
 """Log-odds of going on, by witness (see `witnesses`)."""
 _ACROSS_GAP = np.array([4.6, -0.6, 0.5, 0.8, -0.1, -1.1, -4.8, -2.8, -3.5, -2.3])
 """The same, and by the three witnesses of a gap (see `odds_across_gap`)."""
+_SHARPEST_DEG = 100.0
+"""No tail turns more sharply from one line to another: it would come back along itself."""
 _FULL_GAP_HL = 0.5
 """From this width on, the direction of the step across a gap counts in full."""
+
+
+End = tuple[int, int]
+"""Number of a line, and 0 for its first or 1 for its last point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +111,11 @@ def witnesses(a: LineEnd, b: LineEnd, head_length: float, mutual: float, runs_on
             0.0 if math.isnan(paler) else min(paler, _MOST_PALER),
         ]
     )
+
+
+def turns_back(a: LineEnd, b: LineEnd) -> bool:
+    """Whether going on from one end to another would be a hairpin, judged by the very ends and further in."""
+    return min(angle_between(a.near, -b.near), angle_between(a.way, -b.way)) > _SHARPEST_DEG
 
 
 def odds_at_junction(seen: FloatArray) -> float:

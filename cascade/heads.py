@@ -51,6 +51,8 @@ def find_heads(
     encode: Encode,
     head_length: float,
     config: HeadsConfig,
+    *,
+    split: bool = True,
 ) -> tuple[list[Head], list[HeadRound]]:
     """Find heads, round by round.
 
@@ -60,7 +62,9 @@ def find_heads(
         encode: encodes the image of a later round.
         head_length: pixels.
         config: of this stage.
+        split: whether touching blobs too large for one head are several; not while the length is a guess.
     """
+    most = (_SPLIT_AREA_HL2 if split else config.max_area_hl2) * head_length**2
     heads: list[Head] = []
     rounds: list[HeadRound] = []
     encoding, foreground = first
@@ -68,7 +72,7 @@ def find_heads(
     for number in range(config.rounds):
         if number:
             encoding, foreground = encode(paint_white(image, painted))
-        one = _ask(encoding, foreground, painted, head_length, config)
+        one = _ask(encoding, foreground, painted, head_length, most, config)
         rounds.append(one)
         heads += one.found
         if not one.found:
@@ -98,6 +102,7 @@ def _ask(
     foreground: DenseMaps,
     painted: BoolArray,
     head_length: float,
+    most: float,
     config: HeadsConfig,
 ) -> HeadRound:
     blobs = _blobs(foreground, painted, head_length, config)
@@ -107,7 +112,7 @@ def _ask(
         points = blob_centres(blobs, config.apart_hl * head_length)
     if not len(points):
         return HeadRound(painted.copy(), points, [])
-    basins, most = _basins(blobs, head_length, config), _SPLIT_AREA_HL2 * head_length**2
+    basins = _basins(blobs, head_length, config)
     candidates: list[tuple[Region, float]] = []
     for start in range(0, len(points), _CHUNK):  # in chunks, so that memory stays flat
         masks = encoding.decode(as_prompts([point[None] for point in points[start : start + _CHUNK]]), "head")

@@ -53,6 +53,7 @@ def join_pieces(
         config.gap_hl * head_length,
         asking.use_direction,
         closed=frozenset(at_heads),
+        share=True,
         dark=dark,
     )
     return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)]

@@ -8,7 +8,7 @@ images alone); odds are calibrated there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from cascade.config import MatchingConfig
 from cascade.geometry import angle_between, polyline_length, smooth_polyline, tangent_at
-from cascade.necks import Neck, find_necks
+from cascade.necks import Neck, find_necks, neck_beside
 from cascade.prompts import as_prompts, points_along
 from cascade.sam.protocol import Encoding, Masks
 from cascade.types import FloatArray, Head, Pair, Tail
@@ -35,6 +35,8 @@ _OWNED, _SEEN = 0.4, 0.4
 """What is assumed where a model cannot be asked, or no map tells: speaks neither for a pair nor against."""
 _FAINT = 5.0
 """Darkness (0–255) added to both sides of a comparison: that of faint lines is mostly noise."""
+_BESIDE_DEG = 30.0
+"""Nearer to the long axis than this a tail leaves at one of its ends."""
 _SIDEWAYS = 60.0
 """A tail further aside of a neck than this (degrees) is led to the nearest point of the outline instead."""
 
@@ -112,12 +114,28 @@ def fitting(
         for h, head in enumerate(heads):
             owned = _OWNED if ownership is None else float(ownership[h, t])
             for way in ways:
-                for neck in ends[h]:
+                for neck in (*ends[h], *_beside(h, head, outlines[h], ends[h], way, views.dark, config)):
                     sure = _probability(neck, outlines[h], way, owned, head_length, config, views.seen)
                     if sure > max(config.min_score, best[h, t].score if (h, t) in best else 0.0):
                         anchor = _anchor(head, neck, outlines[h], way.place)
                         best[h, t] = Pair(h, t, anchor, sure, way.reverse)
     return best
+
+
+def _beside(
+    number: int,
+    head: Head,
+    edge: FloatArray,
+    ends: Sequence[Neck],
+    way: _TailEnd,
+    dark: FloatArray | None,
+    config: MatchingConfig,
+) -> Iterator[Neck]:
+    """The neck beside the long axis from which a tail would leave, where the head's shades tell of it."""
+    if dark is not None and config.use_polarity:
+        neck = neck_beside(number, head, edge, way.place, dark)
+        if all(angle_between(neck.out, end.out) > _BESIDE_DEG for end in ends):
+            yield neck
 
 
 def _log_odds(probability: float) -> float:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cascade.geometry import angle_between
-from cascade.types import FloatArray, Head, UInt8Array
+from cascade.types import FloatArray, Head
 
 _CONTRAST = 0.025
 """Relative difference in darkness between the halves of a head that makes its darker end e times likelier."""
 _MOST_ODDS = 4.0
+_BESIDE = 2.0
+"""Log-odds by which a tail is less likely to leave anywhere else than at an end of the long axis."""
 _WAIST = 0.2
 """This share of a half axis on either side of the centre belongs to neither half."""
 
@@ -48,35 +50,59 @@ class Neck:
         return replace(self, place=(self.place - np.array(origin) + 0.5) * scale - 0.5)
 
 
-def find_necks(heads: Sequence[Head], image: UInt8Array | None = None) -> list[Neck]:
+def find_necks(heads: Sequence[Head], dark: FloatArray | None = None) -> list[Neck]:
     """Both ends of every head, with the odds of either.
 
     Args:
         heads: of the image.
-        image: `(height, width, 3)` normalised RGB; None: both ends of every head are as likely.
+        dark: `(height, width)` darkness of the normalised image; None: both ends of every head are as likely.
     """
     necks: list[Neck] = []
     for number, head in enumerate(heads):
-        odds = 0.0 if image is None else polarity(head, image)
+        odds = 0.0 if dark is None else polarity(head, dark)
         for place, sign in zip(head.ends, (1, -1), strict=True):
             out = place - head.centre
             necks.append(Neck(number, place, out / max(float(np.hypot(*out)), 1e-6), sign * odds))
     return necks
 
 
-def polarity(head: Head, image: UInt8Array) -> float:
-    """Log-odds that the tail leaves at the first of the head's ends: above 0 where that half is darker."""
-    height, width = image.shape[:2]
+def neck_beside(number: int, head: Head, outline: FloatArray, place: FloatArray, dark: FloatArray) -> Neck:
+    """Where on the outline a tail that begins at a place would leave, when not at an end of the long axis.
+
+    Round heads, bent ones and those drawn too large hardly have a long axis.
+
+    Args:
+        number: index of the head.
+        head: with an outline.
+        outline: `(n, 2)` x, y of the pixels on its edge.
+        place: `(2,)` x, y where the tail begins.
+        dark: `(height, width)` darkness of the normalised image.
+    """
+    nearest = outline[int(np.argmin(np.hypot(*(outline - place).T)))]
+    out = nearest - head.centre
+    out = out / max(float(np.hypot(*out)), 1e-6)
+    return Neck(number, nearest, out, polarity(head, dark, out * head.length / 2) - _BESIDE)
+
+
+def polarity(head: Head, dark: FloatArray, half: FloatArray | None = None) -> float:
+    """Log-odds that the tail leaves at one end of a head: above 0 where that half is darker than the other.
+
+    Args:
+        head: of the image.
+        dark: `(height, width)` darkness of the normalised image.
+        half: `(2,)` from the head's centre to that end; None: to the first end of its long axis.
+    """
+    height, width = dark.shape
     ys, xs = np.nonzero(head.region.mask)
     xs, ys = xs + head.region.x0, ys + head.region.y0
     inside = (xs >= 0) & (xs < width) & (ys >= 0) & (ys < height)
     xs, ys = xs[inside], ys[inside]
-    half = head.ends[0] - head.centre
+    half = head.ends[0] - head.centre if half is None else half
     along = (np.stack([xs, ys], -1) - head.centre) @ half / max(float(half @ half), 1e-6)
     first, second = along > _WAIST, along < -_WAIST
     if not first.any() or not second.any():
         return 0.0
-    dark = 255.0 - image[ys, xs].mean(-1)
-    one, other = float(dark[first].mean()), float(dark[second].mean())
+    shade = dark[ys, xs]
+    one, other = float(shade[first].mean()), float(shade[second].mean())
     contrast = (one - other) / max(one + other, 1e-6)
     return float(np.clip(contrast / _CONTRAST, -_MOST_ODDS, _MOST_ODDS))

@@ -12,7 +12,7 @@ import numpy as np
 
 from cascade.config import CS3Config, HeadsConfig
 from cascade.errors import ImageError
-from cascade.heads import HeadRound, find_heads
+from cascade.heads import Encode, HeadRound, find_heads
 from cascade.instances import assemble, usable_maps
 from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
@@ -87,23 +87,19 @@ def segment(
 
     with clock("heads"):
         first = encode(normalised)
-        heads, head_rounds = find_heads(normalised, first, encode, head_length, config.heads)
-        if len(heads) < ENOUGH_HEADS:
-            # The assumed length may be far off, and with it the areas that a head may have.
-            any_size, _ = find_heads(normalised, first, encode, head_length, _of_any_size(config.heads))
-            heads = any_size if len(any_size) >= ENOUGH_HEADS else heads
-        if len(heads) >= ENOUGH_HEADS:
-            assumed, source = head_length, "measured"
-            head_length = median_length(heads, shape)
+        if length := first_look(normalised, first, encode, head_length, config.heads):
+            assumed, head_length, source = head_length, length, "measured"
             if max(assumed / head_length, head_length / assumed) > _RESCALE:
                 first = encode(normalised)
-                heads, head_rounds = find_heads(normalised, first, encode, head_length, config.heads)
-                head_length = median_length(heads, shape) if len(heads) >= ENOUGH_HEADS else head_length
+        heads, head_rounds = find_heads(normalised, first, encode, head_length, config.heads)
+        if len(heads) >= ENOUGH_HEADS:
+            head_length, source = median_length(heads, shape), "measured"
     foreground = first[1]
 
     with clock("tails"):
         covered = _covered(heads, shape, head_length)
-        necks = find_necks(heads, normalised if config.matching.use_polarity else None)
+        dark = darkness(normalised)
+        necks = find_necks(heads, dark if config.matching.use_polarity else None)
         tails, tail_rounds, gone = find_tails(
             normalised, foreground, covered, necks, encode, head_length, config.tails
         )
@@ -170,6 +166,27 @@ def put_together(
     with clock("instances"):
         sperm = assemble(heads, tails, pairs, head_length, dark.shape, config.instances, dark)
     return sperm, tails, fits, pairs
+
+
+def first_look(
+    normalised: UInt8Array,
+    first: tuple[Encoding, DenseMaps],
+    encode: Encode,
+    assumed: float,
+    config: HeadsConfig,
+) -> float | None:
+    """How long the heads are, pixels, by a look with an assumed length; None with too few heads to tell.
+
+    The assumed length may be far off, and with it the areas that a head may have: nothing is taken apart for
+    being too large, and where heads are lacking, those of any size count.
+    """
+    shape = normalised.shape[:2]
+    once = config.model_copy(update={"rounds": 1})
+    for settings in (once, _of_any_size(once)):
+        heads, _ = find_heads(normalised, first, encode, assumed, settings, split=False)
+        if len(heads) >= ENOUGH_HEADS:
+            return median_length(heads, shape)
+    return None
 
 
 def fallback_head_length(shape: tuple[int, int], config: CS3Config) -> tuple[float, str]:

@@ -16,19 +16,29 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.continuation import LineEnd, line_end, odds_across_gap, odds_at_junction, witnesses
+from cascade.continuation import (
+    End,
+    LineEnd,
+    line_end,
+    odds_across_gap,
+    odds_at_junction,
+    turns_back,
+    witnesses,
+)
 from cascade.geometry import tangent_at
 from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
+from cascade.sharing import Merger, find_mergers, shared_ways
 from cascade.skeleton import Skeleton
 from cascade.types import BoolArray, FloatArray
-
-End = tuple[int, int]
-"""Branch index, and 0 for its first or 1 for its last point."""
 
 _CONNECTOR_HL = 0.45
 """Shorter branches between two junctions are where lines lie on each other: both may walk over them."""
 _DEPTH = 3
+_TANGENT_HL = (0.06, 0.4)
+"""An end's direction is that of this stretch of its line."""
+_BORDER_HL = 0.1
+"""An end this near to the image's border leaves the picture there: it goes on nowhere in view."""
 _NECK_HL = 0.8
 """Farthest that a tail begins from its head's neck."""
 _NECK_WEIGHTS = np.array([2.0, 2.0, -3.0, 1.0])
@@ -37,11 +47,19 @@ _NECK_WEIGHTS = np.array([2.0, 2.0, -3.0, 1.0])
 
 @dataclass(frozen=True)
 class Link:
-    """A way on: `via` are connecting branches walked over, each with the end it is entered by."""
+    """A way on.
+
+    Attributes:
+        to: the end that is entered.
+        via: connecting branches walked over, each with the end it is entered by.
+        odds: log-odds of going on there.
+        shared: `(n, 2)` the stretch of another line walked over; empty where there is none.
+    """
 
     to: End
     via: tuple[End, ...]
     odds: float
+    shared: FloatArray = field(default_factory=lambda: np.zeros((0, 2)), compare=False)
 
     @property
     def score(self) -> float:
@@ -78,6 +96,7 @@ class Tracer:
         necks: where tails may begin: an end that lies there does not go on elsewhere.
         closed: ends that are known to lie at their head: no way on.
         dark: `(height, width)` darkness of the picture, as a witness; None: not asked.
+        share: whether a line may run along a stretch of another, where two tails lie on each other.
     """
 
     skeleton: Skeleton
@@ -89,6 +108,7 @@ class Tracer:
     necks: Sequence[Neck] = ()
     closed: frozenset[End] = frozenset()
     dark: FloatArray | None = None
+    share: bool = False
     _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -110,25 +130,10 @@ class Tracer:
         )
 
     @cached_property
-    def tangents(self) -> FloatArray:
-        """`(n, 2, 2)`: unit vector out of each end of each branch."""
-        out = np.zeros((len(self.skeleton.branches), 2, 2))
-        for i, branch in enumerate(self.skeleton.branches):
-            skip = min(0.06 * self.head_length, 0.2 * branch.length)
-            for end in (0, 1):
-                out[i, end] = tangent_at(branch.from_end(end), 0.4 * self.head_length, skip)
-        return out
-
-    @cached_property
     def line_ends(self) -> dict[End, LineEnd]:
         """Both ends of every branch."""
-        out: dict[End, LineEnd] = {}
-        for i, branch in enumerate(self.skeleton.branches):
-            for end in (0, 1):
-                points = branch.from_end(end)
-                dark = None if self.dark is None else self.dark[pixels(points, self.dark)[::-1]]
-                out[i, end] = line_end(points, self.tangents[i, end], self.head_length, dark)
-        return out
+        branches = enumerate(self.skeleton.branches)
+        return {(i, end): self._line_end(branch.from_end(end)) for i, branch in branches for end in (0, 1)}
 
     @cached_property
     def flow(self) -> FloatArray:
@@ -162,12 +167,21 @@ class Tracer:
         """The ways on from an end, best first."""
         if end not in self._links:
             found = [*self._across_junction(end, end, (), _DEPTH), *self._across_gap(end)]
+            ways = shared_ways(end, self._mergers, self._lines, self.head_length)
+            found += [Link(to, (), odds, between) for to, odds, between in ways]
             best: dict[End, Link] = {}
-            for link in found:
+            for link in [] if self._at_border(end) else found:
+                if self._at_border(link.to) or turns_back(self.line_ends[end], self.line_ends[link.to]):
+                    continue
                 if link.to not in best or link.odds > best[link.to].odds:
                     best[link.to] = link
             self._links[end] = tuple(sorted(best.values(), key=lambda link: -link.odds))
         return self._links[end]
+
+    def _at_border(self, end: End) -> bool:
+        height, width = self.foreground.tail.shape
+        x, y = self._place(end).tolist()
+        return bool(min(x, y, width - 1 - x, height - 1 - y) < _BORDER_HL * self.head_length)
 
     def _across_junction(self, start: End, at: End, via: tuple[End, ...], depth: int) -> list[Link]:
         out: list[Link] = []
@@ -194,6 +208,23 @@ class Tracer:
         distance = np.linalg.norm(places - self._place(end), axis=1)
         near = np.flatnonzero(distance <= self.gap)
         return [Link(ends[k], (), self._odds(end, ends[k], ())) for k in near if ends[k][0] != end[0]]
+
+    @cached_property
+    def _lines(self) -> list[FloatArray]:
+        return [branch.points for branch in self.skeleton.branches]
+
+    @cached_property
+    def _mergers(self) -> list[Merger]:
+        if not self.share:
+            return []
+        free = {end: self.line_ends[end] for end in self._ends[0] if not self._at_border(end)}
+        return find_mergers(free, self._lines, self._line_end, self.head_length)
+
+    def _line_end(self, points: FloatArray) -> LineEnd:
+        skip = min(_TANGENT_HL[0] * self.head_length, 0.2 * len(points))
+        near = tangent_at(points, _TANGENT_HL[1] * self.head_length, skip)
+        dark = None if self.dark is None else self.dark[pixels(points, self.dark)[::-1]]
+        return line_end(points, near, self.head_length, dark)
 
     def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
         """Log-odds that a tail goes on from one end to another."""
@@ -252,9 +283,9 @@ class Tracer:
     def _at_necks(self, end: End) -> list[Link]:
         """Links to the heads that an end may lie at; a head is written as the branch `-1 - head`."""
         best: dict[int, float] = {}
-        place, tangent = self._place(end), self.tangents[end]
+        here = self.line_ends[end]
         for neck in self.necks:
-            distance, angle = neck.fits(place, -tangent)
+            distance, angle = neck.fits(here.place, -here.near)
             if distance <= _NECK_HL * self.head_length:
                 turn = math.cos(math.radians(angle))
                 odds = float(_NECK_WEIGHTS @ [1.0, turn, distance / self.head_length, neck.odds])
@@ -291,6 +322,7 @@ class Tracer:
     def _follow(self, start: End, joined: dict[End, tuple[End, Link]]) -> Walk:
         steps = [start]
         links: list[float] = []
+        lines = [self.skeleton.branches[start[0]].from_end(start[1])]
         while (leave := (steps[-1][0], 1 - steps[-1][1])) in joined:
             origin, link = joined[leave]
             forwards = origin == leave
@@ -299,9 +331,10 @@ class Tracer:
                 break
             via = link.via if forwards else tuple((b, 1 - end) for b, end in reversed(link.via))
             steps += [*via, to]
+            lines.append(link.shared if forwards else link.shared[::-1])
+            lines += [self.skeleton.branches[b].from_end(end) for b, end in (*via, to)]
             links.append(self._certainty(origin, link))
-        points = np.concatenate([self.skeleton.branches[b].from_end(end) for b, end in steps])
-        return Walk(tuple(steps), tuple(links), points)
+        return Walk(tuple(steps), tuple(links), np.concatenate(lines))
 
     def _certainty(self, origin: End, link: Link) -> float:
         """0–1: sure of the link itself, and that neither end would rather go elsewhere."""

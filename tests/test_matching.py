@@ -12,6 +12,7 @@ from cascade.matching import Owners, Views, flow, match, outline
 from cascade.necks import find_necks
 from cascade.sam.protocol import Masks
 from cascade.types import Head, Pair, Region, Tail
+from cascade.widths import darkness
 
 HL = 30.0
 SHAPE = (200, 300)
@@ -249,7 +250,7 @@ def half_dark(dark_side):
     image = np.full((*SHAPE, 3), 180, np.uint8)
     image[:, :60] = 40 if dark_side == "left" else 180
     image[:, 60:] = 40 if dark_side == "right" else 180
-    return image
+    return darkness(image)
 
 
 @pytest.mark.parametrize(("dark_side", "want"), [("left", {(0, 1)}), ("right", {(0, 0)})])
