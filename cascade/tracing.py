@@ -16,12 +16,13 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.continuation import LineEnd, line_end, odds_across_gap, odds_at_junction, witnesses
+from cascade.continuation import LineEnd, gap_witnesses, line_end, witnesses
 from cascade.geometry import tangent_at
 from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
 from cascade.skeleton import Skeleton
 from cascade.types import BoolArray, FloatArray
+from cascade.weights import LinkWeights
 
 End = tuple[int, int]
 """Branch index, and 0 for its first or 1 for its last point."""
@@ -31,8 +32,6 @@ _CONNECTOR_HL = 0.45
 _DEPTH = 3
 _NECK_HL = 0.8
 """Farthest that a tail begins from its head's neck."""
-_NECK_WEIGHTS = np.array([2.0, 2.0, -3.0, 1.0])
-"""Log-odds of an end lying at a neck: 1, cosine of the turn, distance in head lengths, odds of the neck."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ class Tracer:
         necks: where tails may begin: an end that lies there does not go on elsewhere.
         closed: ends that are known to lie at their head: no way on.
         dark: `(height, width)` darkness of the picture, as a witness; None: not asked.
+        weights: of the witnesses.
     """
 
     skeleton: Skeleton
@@ -89,6 +89,7 @@ class Tracer:
     necks: Sequence[Neck] = ()
     closed: frozenset[End] = frozenset()
     dark: FloatArray | None = None
+    weights: LinkWeights = field(default_factory=LinkWeights)
     _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -195,8 +196,23 @@ class Tracer:
         near = np.flatnonzero(distance <= self.gap)
         return [Link(ends[k], (), self._odds(end, ends[k], ())) for k in near if ends[k][0] != end[0]]
 
+    @cached_property
+    def _vectors(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Weights at a junction, across a gap, at a neck."""
+        return self.weights.at_junction.vector, self.weights.across_gap.vector, self.weights.at_neck.vector
+
     def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
         """Log-odds that a tail goes on from one end to another."""
+        weights = self._vectors[0 if self.meet(start, to, via) else 1]
+        return float(weights @ self.witnesses(start, to, via))
+
+    def meet(self, start: End, to: End, via: tuple[End, ...]) -> bool:
+        """Whether two ends meet at a junction, or across short branches: else a gap lies between them."""
+        branches = self.skeleton.branches
+        return bool(via) or branches[start[0]].nodes[start[1]] == branches[to[0]].nodes[to[1]]
+
+    def witnesses(self, start: End, to: End, via: tuple[End, ...]) -> FloatArray:
+        """What speaks for a link: `(7,)` where two ends meet, `(10,)` across a gap; see `cascade.weights`."""
         masks = self.affinity[(*start, *to)], self.affinity[(*to, *start)]
         covered = [a for a in masks if not math.isnan(a)]
         mutual = 2 * sum(covered) / len(covered) - 1 if covered else 0.0
@@ -205,10 +221,10 @@ class Tracer:
         runs_on = leaving * entering if self.use_direction else 0.0
         a, b = self.line_ends[start], self.line_ends[to]
         seen = witnesses(a, b, self.head_length, mutual, runs_on)
-        branches = self.skeleton.branches
-        if via or branches[start[0]].nodes[start[1]] == branches[to[0]].nodes[to[1]]:
-            return odds_at_junction(seen)
-        return odds_across_gap(seen, a, b, self.head_length, self._filled(start, to))
+        if self.meet(start, to, via):
+            return seen
+        across = gap_witnesses(a, b, self.head_length, self._filled(start, to))
+        return np.concatenate([seen, across])
 
     def _filled(self, start: End, to: End) -> float:
         """Mean probability of flagellum along a gap."""
@@ -257,7 +273,7 @@ class Tracer:
             distance, angle = neck.fits(place, -tangent)
             if distance <= _NECK_HL * self.head_length:
                 turn = math.cos(math.radians(angle))
-                odds = float(_NECK_WEIGHTS @ [1.0, turn, distance / self.head_length, neck.odds])
+                odds = float(self._vectors[2] @ [1.0, turn, distance / self.head_length, neck.odds])
                 best[neck.head] = max(best.get(neck.head, -math.inf), odds)
         return [Link((-1 - head, 0), (), odds) for head, odds in best.items()]
 
