@@ -345,5 +345,6 @@ def _quieten_libraries() -> None:
 defer(app, "models", "cascade.sam.commands:app")
 defer(app, "benchmark", "cascade.benchmark.commands:app")
 defer(app, "costs", "cascade.costs.commands:app")
+defer(app, "fit", "cascade.fitting.commands:app")
 defer(app, "generalise", "cascade.benchmark.generalise_commands:app")
 defer(app, "train", "cascade.training.commands:app")

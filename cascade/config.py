@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade.errors import ConfigError
+from cascade.weights import LinkWeights, PairWeights, ScoreWeights
 
 
 class _Stage(BaseModel):
@@ -85,6 +86,8 @@ class TailsConfig(_Stage):
     """A tail goes on where continuing is at least this sure."""
     min_score: float = Field(0.4, ge=0, le=1)
     """Tails of lower score are left to the next round."""
+    links: LinkWeights = Field(default_factory=LinkWeights)
+    """What judges how a tail goes on, in rounds, knots and joining."""
 
 
 class KnotsConfig(_Stage):
@@ -126,6 +129,8 @@ class MatchingConfig(_Stage):
     """Whether tails are looked for at the darker end of a head: at the other end is its acrosome."""
     use_ownership: bool = True
     """Whether a model that knows parts is asked, at a tail, for the head of the same sperm."""
+    weights: PairWeights = Field(default_factory=PairWeights.shipped)
+    """What judges whether a tail leaves a head."""
 
 
 class InstancesConfig(_Stage):
@@ -135,6 +140,8 @@ class InstancesConfig(_Stage):
     """Least width of a flagellum."""
     max_tail_width_hl: float = Field(0.15, gt=0)
     """Greatest width of a flagellum."""
+    weights: ScoreWeights = Field(default_factory=ScoreWeights.shipped)
+    """What judges whether a sperm is right: its score."""
 
 
 class CS3Config(_Stage):

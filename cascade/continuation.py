@@ -1,9 +1,6 @@
-"""Whether one line goes on as another: what speaks for it and against it, and how much.
+"""Whether one line goes on as another: what speaks for it and against it.
 
-The weights are those of logistic regressions, rounded, on links between branches of skeletons and between
-pieces of tails, whose two ends either lie on the same flagellum of experts' outlines or not (development
-images alone). One is not: at junctions the regression gave the model's masks no weight beside the other
-witnesses; they keep a little, for pictures in which the others say less.
+How much each witness says is in `cascade.weights`.
 """
 
 from __future__ import annotations
@@ -26,10 +23,6 @@ _MOST_TURN, _MOST_ASIDE, _MOST_UNEXPECTED, _MOST_PALER = 2.0, 1.5, 1.5, 0.8
 _FAINT = 5.0
 """Darkness (0–255) added to both sides of a comparison: that of faint lines is mostly noise."""
 
-_AT_JUNCTION = np.array([3.7, -2.7, 0.4, 0.3, -3.9, -1.6, -1.2])
-"""Log-odds of going on, by witness (see `witnesses`)."""
-_ACROSS_GAP = np.array([4.6, -0.6, 0.5, 0.8, -0.1, -1.1, -4.8, -2.8, -3.5, -2.3])
-"""The same, and by the three witnesses of a gap (see `odds_across_gap`)."""
 _SHARPEST_DEG = 100.0
 """No tail turns more sharply from one line to another: it would come back along itself."""
 _FULL_GAP_HL = 0.5
@@ -118,15 +111,10 @@ def turns_back(a: LineEnd, b: LineEnd) -> bool:
     return min(angle_between(a.near, -b.near), angle_between(a.way, -b.way)) > _SHARPEST_DEG
 
 
-def odds_at_junction(seen: FloatArray) -> float:
-    """Log-odds of going on where two lines meet, by their witnesses."""
-    return float(_AT_JUNCTION @ seen)
+def gap_witnesses(a: LineEnd, b: LineEnd, head_length: float, filled: float) -> FloatArray:
+    """What more speaks for going on, or not, across a gap: `(3,)`.
 
-
-def odds_across_gap(seen: FloatArray, a: LineEnd, b: LineEnd, head_length: float, filled: float) -> float:
-    """Log-odds of going on across a gap.
-
-    Further witnesses: its width, head lengths; how far the step across it turns from either end, 1 - cosine;
+    Its width, head lengths; how far the step across it turns from either end, 1 - cosine;
     and how much flagellum is seen in it, 0–1: what is seen there and is not the line's own is another's.
     """
     step = b.place - a.place
@@ -134,7 +122,7 @@ def odds_across_gap(seen: FloatArray, a: LineEnd, b: LineEnd, head_length: float
     gap = distance / head_length
     ahead = min(float(a.near @ step), float(b.near @ -step)) / max(distance, 1e-6)
     turned = (1 - ahead) * min(gap / _FULL_GAP_HL, 1.0)
-    return float(_ACROSS_GAP @ [*seen, gap, turned, filled])
+    return np.array([gap, turned, filled])
 
 
 def _bend(points: FloatArray, head_length: float) -> float:

@@ -15,9 +15,6 @@ from cascade.widths import measure_width
 
 _ALONE = 0.5
 """Factor on the score of a head or a tail that found no partner."""
-_SCORE = np.array([-1.0, 0.3, 1.25, 0.37])
-"""Log-odds of a complete sperm being right (IoU above 0.5 with an expert's), by 1, log-odds of the pair,
-log-odds of the tail's score, and the tail's length: a logistic regression on the development images."""
 _LONG_HL = 10.0
 """Longer tails are no surer."""
 
@@ -48,7 +45,7 @@ def assemble(
             (
                 heads[p.head],
                 _filled(heads[p.head], joined(p, tails[p.tail]), p.anchor, head_length, shape, config),
-                confidence(p, tails[p.tail], head_length),
+                confidence(p, tails[p.tail], head_length, config),
             )
             for p in pairs
         ),
@@ -63,11 +60,15 @@ def assemble(
     return tuple(replace(sperm, sperm_id=number) for number, sperm in enumerate(out, 1))
 
 
-def confidence(pair: Pair, tail: Tail, head_length: float) -> float:
-    """How probable it is that head and tail are a sperm as experts outline it, 0–1."""
+def confidence(pair: Pair, tail: Tail, head_length: float, config: InstancesConfig) -> float:
+    """How probable it is that head and tail are a sperm as experts outline it (IoU of at least 0.5), 0–1."""
+    return float(expit(config.weights.vector @ score_witnesses(pair.score, tail, head_length)))
+
+
+def score_witnesses(pair: float, tail: Tail, head_length: float) -> FloatArray:
+    """What speaks for a complete sperm: `(4,)`; see `cascade.weights`. `pair`: score of the pair, 0–1."""
     length = polyline_length(tail.centreline) / head_length
-    witnesses = [1.0, _log_odds(pair.score), _log_odds(tail.score), min(length, _LONG_HL)]
-    return float(expit(_SCORE @ witnesses))
+    return np.array([1.0, _log_odds(pair), _log_odds(tail.score), min(length, _LONG_HL)])
 
 
 def _log_odds(score: float) -> float:

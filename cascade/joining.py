@@ -41,11 +41,25 @@ def join_pieces(
     """
     if not config.enabled or len(tails) < 2:
         return tails
+    tracer = tracer_of(tails, at_heads, dark, first, head_length, config, asking)
+    shape = first[1].tail.shape
+    return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)]
+
+
+def tracer_of(
+    tails: list[Tail],
+    at_heads: Collection[tuple[int, int]],
+    dark: FloatArray,
+    first: tuple[Encoding, DenseMaps],
+    head_length: float,
+    config: JoiningConfig,
+    asking: TailsConfig,
+) -> Tracer:
+    """What judges how each of several tails may go on as another; arguments as of `join_pieces`."""
     encoding, foreground = first
     skeleton = _as_skeleton(tails)
     affinity, _, _ = ask_about(encoding, skeleton, foreground.tail.shape, head_length, asking)
-    shape = foreground.tail.shape
-    tracer = Tracer(
+    return Tracer(
         skeleton,
         foreground,
         head_length,
@@ -55,8 +69,8 @@ def join_pieces(
         closed=frozenset(at_heads),
         share=True,
         dark=dark,
+        weights=asking.links,
     )
-    return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)]
 
 
 def _as_skeleton(tails: list[Tail]) -> Skeleton:

@@ -1,8 +1,7 @@
 """Heads × tails → pairs: one tail a head, one head a tail, best total.
 
-How probable it is that a tail leaves a head at one of its necks is judged by several witnesses. Their weights
-are those of a logistic regression on the ends of tails near heads that experts gave a tail (development
-images alone); odds are calibrated there.
+How probable it is that a tail leaves a head at one of its necks is judged by several witnesses; how much each
+says is in `cascade.weights`.
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ from cascade.prompts import as_prompts, points_along
 from cascade.sam.protocol import Encoding, Masks
 from cascade.types import FloatArray, Head, Pair, Tail
 
-_WEIGHTS = np.array([-6.4, -0.3, -1.2, -1.0, -0.7, 0.4, 0.4, 2.4, 3.4, 2.9, 1.4, 3.3])
-"""Log-odds of a tail leaving at a neck, by witness (see `_witnesses`)."""
 _LONG_HL = 3.0
 """A stub of this length is 0.63 of a whole tail."""
 _AWAY_HL = 0.5
@@ -102,24 +99,63 @@ def fitting(
         owners: whose tail is whose, where a model can tell.
         necks: both ends of every head; None: of every head both ends are as likely.
     """
+    weights = config.weights.vector
+    best: dict[tuple[int, int], Pair] = {}
+    for one in meetings(heads, tails, head_length, config, views, owners, necks):
+        place = one.neck.head, one.tail
+        sure = 1 / (1 + math.exp(-float(weights @ one.witnesses)))
+        if sure > max(config.min_score, best[place].score if place in best else 0.0):
+            best[place] = Pair(*place, one.anchor, sure, one.reverse)
+    return best
+
+
+@dataclass(frozen=True, eq=False)
+class Meeting:
+    """An end of a tail near a neck of a head.
+
+    Attributes:
+        neck: of the head.
+        tail: by index.
+        reverse: whether the end is the tail's last point.
+        anchor: `(2,)` where on the head the tail would begin.
+        witnesses: `(12,)`, see `cascade.weights`.
+    """
+
+    neck: Neck
+    tail: int
+    reverse: bool
+    anchor: FloatArray
+    witnesses: FloatArray
+
+
+def meetings(
+    heads: list[Head],
+    tails: list[Tail],
+    head_length: float,
+    config: MatchingConfig,
+    views: Views = _NOTHING,
+    owners: Owners | None = None,
+    necks: Sequence[Neck] | None = None,
+) -> Iterator[Meeting]:
+    """Every end of a tail at every neck that it is near enough to; arguments as of `fitting`."""
     if not heads or not tails:
-        return {}
+        return
     ownership = owners.of(tails) if owners is not None and config.use_ownership else None
     outlines = [outline(head) for head in heads]
     ends: list[list[Neck]] = [[] for _ in heads]
     for neck in find_necks(heads) if necks is None else necks:
         ends[neck.head].append(neck)
-    best: dict[tuple[int, int], Pair] = {}
     for t, ways in enumerate(_tail_ends(tails, head_length, views, config.use_direction)):
-        for h, head in enumerate(heads):
+        for h, (head, edge) in enumerate(zip(heads, outlines, strict=True)):
             owned = _OWNED if ownership is None else float(ownership[h, t])
             for way in ways:
-                for neck in (*ends[h], *_beside(h, head, outlines[h], ends[h], way, views.dark, config)):
-                    sure = _probability(neck, outlines[h], way, owned, head_length, config, views.seen)
-                    if sure > max(config.min_score, best[h, t].score if (h, t) in best else 0.0):
-                        anchor = _anchor(head, neck, outlines[h], way.place)
-                        best[h, t] = Pair(h, t, anchor, sure, way.reverse)
-    return best
+                for neck in (*ends[h], *_beside(h, head, edge, ends[h], way, views.dark, config)):
+                    if not _near(neck, way, head_length, config):
+                        continue
+                    between = _SEEN if views.seen is None else _along(views.seen, neck.place, way.place)
+                    anchor = _anchor(head, neck, edge, way.place)
+                    seen = _witnesses(neck, edge, way, owned, head_length, between)
+                    yield Meeting(neck, t, way.reverse, anchor, seen)
 
 
 def _beside(
@@ -186,21 +222,10 @@ def _shades(tail: Tail, dark: FloatArray | None, head_length: float) -> tuple[fl
     return float(np.median(along[:part])), float(np.median(along[-part:])), float(np.median(along))
 
 
-def _probability(
-    neck: Neck,
-    edge: FloatArray,
-    end: _TailEnd,
-    owned: float,
-    head_length: float,
-    config: MatchingConfig,
-    seen: FloatArray | None,
-) -> float:
-    """How probable it is that a tail leaves at a neck; 0 where it is too far off or too sharply turned."""
+def _near(neck: Neck, end: _TailEnd, head_length: float, config: MatchingConfig) -> bool:
+    """Whether a tail's end is neither too far from a neck nor too sharply turned."""
     distance, leave = neck.fits(end.place, end.leaves)
-    if not (distance <= config.max_distance_hl * head_length and leave <= config.max_angle_deg):
-        return 0.0
-    between = _SEEN if seen is None else _along(seen, neck.place, end.place)
-    return 1 / (1 + math.exp(-float(_WEIGHTS @ _witnesses(neck, edge, end, owned, head_length, between))))
+    return distance <= config.max_distance_hl * head_length and leave <= config.max_angle_deg
 
 
 def _witnesses(

@@ -42,6 +42,10 @@ class Trace:
     knots: list[Knot] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
     necks: list[Neck] = field(default_factory=list)
+    encoding: Encoding | None = None
+    """Of the normalised image."""
+    pieces: list[Tail] = field(default_factory=list)
+    """Tails before joining."""
     tails: list[Tail] = field(default_factory=list)
     fits: Mapping[tuple[int, int], Pair] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
@@ -116,9 +120,9 @@ def segment(
             beside(tails, shape, head_length),
             necks,
         )
-        tails = tails + more
+        pieces = tails + more
     sperm, tails, fits, pairs = put_together(
-        normalised, first, heads, necks, tails, head_length, config, clock
+        normalised, first, heads, necks, pieces, head_length, config, clock
     )
 
     trace.normalised, trace.foreground = normalised, foreground
@@ -128,6 +132,7 @@ def segment(
         paint_white(normalised, gone),
         knots,
     )
+    trace.encoding, trace.pieces = first[0], pieces
     trace.heads, trace.necks, trace.tails, trace.fits, trace.pairs = heads, necks, tails, fits, pairs
     return Result(
         shape=shape,

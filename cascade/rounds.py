@@ -52,6 +52,7 @@ class TailRound:
     found: list[Tail]
     rejected: list[Rejected] = field(default_factory=list)
     decoded: int = 0
+    tracer: Tracer | None = None
 
 
 def remembered(now: DenseMaps, before: DenseMaps, gone: BoolArray, rim: BoolArray) -> DenseMaps:
@@ -127,6 +128,7 @@ def one_round(
         config.use_direction,
         necks,
         dark=darkness(image),
+        weights=config.links,
     )
     found: list[Tail] = []
     rejected: list[Rejected] = []
@@ -141,7 +143,7 @@ def one_round(
             rejected.append(Rejected(walk.points, reason, open="length" not in reason))
         else:
             found.append(_tail(walk, score, name, head_length, shape))
-    return TailRound(name, image, line_pixels, skeleton, objects, found, rejected, len(objects))
+    return TailRound(name, image, line_pixels, skeleton, objects, found, rejected, len(objects), tracer)
 
 
 def _without_specks(mask: BoolArray, head_length: float) -> BoolArray:

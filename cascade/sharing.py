@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascade.continuation import End, LineEnd, odds_across_gap, turns_back, witnesses
+from cascade.continuation import End, LineEnd, gap_witnesses, turns_back, witnesses
 from cascade.types import FloatArray
 
 _NEAR_HL = 0.3
@@ -34,6 +34,7 @@ def find_mergers(
     lines: Sequence[FloatArray],
     describe: Callable[[FloatArray], LineEnd],
     head_length: float,
+    weights: FloatArray,
 ) -> list[Merger]:
     """Where ends run into other lines.
 
@@ -42,6 +43,7 @@ def find_mergers(
         lines: `(n, 2)` each, x, y, about a pixel apart.
         describe: the end of a line at its first point.
         head_length: pixels.
+        weights: of the witnesses of a gap.
     """
     out: list[Merger] = []
     for number, line in enumerate(lines):
@@ -58,7 +60,7 @@ def find_mergers(
                     continue
                 told = witnesses(seen, there, head_length, 0.0, 0.0)
                 told[-1] = 0.0  # two tails that lie on each other are darker than either
-                odds = odds_across_gap(told, seen, there, head_length, 0.0)
+                odds = float(weights @ [*told, *gap_witnesses(seen, there, head_length, 0.0)])
                 out.append(Merger(end, number, at, onwards, odds))
     return out
 

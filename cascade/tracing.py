@@ -16,21 +16,14 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.continuation import (
-    End,
-    LineEnd,
-    line_end,
-    odds_across_gap,
-    odds_at_junction,
-    turns_back,
-    witnesses,
-)
+from cascade.continuation import End, LineEnd, gap_witnesses, line_end, turns_back, witnesses
 from cascade.geometry import tangent_at
 from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
 from cascade.sharing import Merger, find_mergers, shared_ways
 from cascade.skeleton import Skeleton
 from cascade.types import BoolArray, FloatArray
+from cascade.weights import LinkWeights
 
 _CONNECTOR_HL = 0.45
 """Shorter branches between two junctions are where lines lie on each other: both may walk over them."""
@@ -41,8 +34,6 @@ _BORDER_HL = 0.1
 """An end this near to the image's border leaves the picture there: it goes on nowhere in view."""
 _NECK_HL = 0.8
 """Farthest that a tail begins from its head's neck."""
-_NECK_WEIGHTS = np.array([2.0, 2.0, -3.0, 1.0])
-"""Log-odds of an end lying at a neck: 1, cosine of the turn, distance in head lengths, odds of the neck."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +88,7 @@ class Tracer:
         closed: ends that are known to lie at their head: no way on.
         dark: `(height, width)` darkness of the picture, as a witness; None: not asked.
         share: whether a line may run along a stretch of another, where two tails lie on each other.
+        weights: of the witnesses.
     """
 
     skeleton: Skeleton
@@ -109,6 +101,7 @@ class Tracer:
     closed: frozenset[End] = frozenset()
     dark: FloatArray | None = None
     share: bool = False
+    weights: LinkWeights = field(default_factory=LinkWeights)
     _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -218,7 +211,7 @@ class Tracer:
         if not self.share:
             return []
         free = {end: self.line_ends[end] for end in self._ends[0] if not self._at_border(end)}
-        return find_mergers(free, self._lines, self._line_end, self.head_length)
+        return find_mergers(free, self._lines, self._line_end, self.head_length, self._vectors[1])
 
     def _line_end(self, points: FloatArray) -> LineEnd:
         skip = min(_TANGENT_HL[0] * self.head_length, 0.2 * len(points))
@@ -226,8 +219,23 @@ class Tracer:
         dark = None if self.dark is None else self.dark[pixels(points, self.dark)[::-1]]
         return line_end(points, near, self.head_length, dark)
 
+    @cached_property
+    def _vectors(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Weights at a junction, across a gap, at a neck."""
+        return self.weights.at_junction.vector, self.weights.across_gap.vector, self.weights.at_neck.vector
+
     def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
         """Log-odds that a tail goes on from one end to another."""
+        weights = self._vectors[0 if self.meet(start, to, via) else 1]
+        return float(weights @ self.witnesses(start, to, via))
+
+    def meet(self, start: End, to: End, via: tuple[End, ...]) -> bool:
+        """Whether two ends meet at a junction, or across short branches: else a gap lies between them."""
+        branches = self.skeleton.branches
+        return bool(via) or branches[start[0]].nodes[start[1]] == branches[to[0]].nodes[to[1]]
+
+    def witnesses(self, start: End, to: End, via: tuple[End, ...]) -> FloatArray:
+        """What speaks for a link: `(7,)` where two ends meet, `(10,)` across a gap; see `cascade.weights`."""
         masks = self.affinity[(*start, *to)], self.affinity[(*to, *start)]
         covered = [a for a in masks if not math.isnan(a)]
         mutual = 2 * sum(covered) / len(covered) - 1 if covered else 0.0
@@ -236,10 +244,10 @@ class Tracer:
         runs_on = leaving * entering if self.use_direction else 0.0
         a, b = self.line_ends[start], self.line_ends[to]
         seen = witnesses(a, b, self.head_length, mutual, runs_on)
-        branches = self.skeleton.branches
-        if via or branches[start[0]].nodes[start[1]] == branches[to[0]].nodes[to[1]]:
-            return odds_at_junction(seen)
-        return odds_across_gap(seen, a, b, self.head_length, self._filled(start, to))
+        if self.meet(start, to, via):
+            return seen
+        across = gap_witnesses(a, b, self.head_length, self._filled(start, to))
+        return np.concatenate([seen, across])
 
     def _filled(self, start: End, to: End) -> float:
         """Mean probability of flagellum along a gap."""
@@ -288,7 +296,7 @@ class Tracer:
             distance, angle = neck.fits(here.place, -here.near)
             if distance <= _NECK_HL * self.head_length:
                 turn = math.cos(math.radians(angle))
-                odds = float(_NECK_WEIGHTS @ [1.0, turn, distance / self.head_length, neck.odds])
+                odds = float(self._vectors[2] @ [1.0, turn, distance / self.head_length, neck.odds])
                 best[neck.head] = max(best.get(neck.head, -math.inf), odds)
         return [Link((-1 - head, 0), (), odds) for head, odds in best.items()]
 

@@ -36,18 +36,34 @@ def tables() -> str:
     """A table a stage: key, default, the paper's value where it differs, what is allowed, meaning."""
     default, paper = CS3Config().model_dump(mode="json"), CS3Config.paper().model_dump(mode="json")
     schema = CS3Config.model_json_schema()
-    parts = []
+    parts: list[str] = []
     for stage in schema["properties"]:
         described = schema["$defs"][type(getattr(CS3Config(), stage)).__name__]
-        lines = [f"## {stage}\n", f"{described['description']}\n"]
-        lines += ["| key | default | paper | allowed | meaning |", "| --- | --- | --- | --- | --- |"]
-        for key, field in described["properties"].items():
-            here, published = default[stage][key], paper[stage][key]
-            shown = _value(published) if published != here else ""
-            meaning = " ".join(field.get("description", "").split())
-            lines.append(f"| `{key}` | {_value(here)} | {shown} | {_allowed(field)} | {meaning} |")
-        parts.append("\n".join(lines) + "\n")
+        parts += _of_stage(stage, described, default[stage], paper[stage], schema["$defs"])
     return "\n" + "\n".join(parts) + "\n"
+
+
+def _of_stage(
+    name: str,
+    described: dict[str, Any],
+    default: dict[str, Any],
+    paper: dict[str, Any],
+    known: dict[str, Any],
+) -> list[str]:
+    """The table of a stage, then those of the groups of values inside it."""
+    lines = [f"## {name}\n", f"{described['description']}\n"]
+    heading = ["| key | default | paper | allowed | meaning |", "| --- | --- | --- | --- | --- |"]
+    rows, groups = [], []
+    for key, field in described["properties"].items():
+        meaning = " ".join(field.get("description", "").split())
+        if "$ref" in field:
+            inner = known[field["$ref"].rpartition("/")[2]]
+            told = inner | {"description": meaning}
+            groups += _of_stage(f"{name}.{key}", told, default[key], paper[key], known)
+            continue
+        shown = _value(paper[key]) if paper[key] != default[key] else ""
+        rows.append(f"| `{key}` | {_value(default[key])} | {shown} | {_allowed(field)} | {meaning} |")
+    return [*(["\n".join([*lines, *heading, *rows]) + "\n"] if rows else []), *groups]
 
 
 def _value(value: Any) -> str:

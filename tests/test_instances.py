@@ -38,7 +38,7 @@ def test_a_pair_is_a_complete_sperm_in_one_piece():
     (sperm,) = assemble([HEAD], [tail_from(63, 50)], [PAIR], HL, SHAPE, CONFIG)
     assert sperm.complete
     assert sperm.sperm_id == 1
-    assert sperm.score == pytest.approx(confidence(PAIR, tail_from(63, 50), HL))
+    assert sperm.score == pytest.approx(confidence(PAIR, tail_from(63, 50), HL, CONFIG))
     assert ndimage.label(sperm.region.full(SHAPE))[1] == 1
     assert sperm.region.full(SHAPE)[50, 40:124].all()
 
@@ -113,12 +113,19 @@ def test_a_map_of_zeros_is_no_direction():
 
 
 def test_confidence_grows_with_pair_tail_and_length():
-    """A pair 0.5 sure, a tail 0.5 sure, 2 head lengths long: log-odds -1 + 0.37 · 2."""
+    """A pair 0.5 sure, a tail 0.5 sure, 2 head lengths long: log-odds -1 + 0.4 · 2."""
+    weights = {"constant": -1.0, "pair": 0.3, "tail": 1.2, "length": 0.4}
+    config = InstancesConfig(weights=weights)
     even, tail = Pair(0, 0, PAIR.anchor, 0.5, reverse=False), tail_from(63, 50, 0.5)
-    assert confidence(even, tail, HL) == pytest.approx(1 / (1 + np.exp(0.26)), abs=1e-3)
+    middling = confidence(even, tail, HL, config)
+    assert middling == pytest.approx(1 / (1 + np.exp(0.2)), abs=1e-3)
     assert (
-        confidence(PAIR, tail, HL) > confidence(even, tail, HL) > confidence(even, tail_from(63, 50, 0.4), HL)
+        confidence(PAIR, tail, HL, config) > middling > confidence(even, tail_from(63, 50, 0.4), HL, config)
     )
-    assert confidence(even, tail_from(63, 50, 0.5, length=90), HL) > confidence(even, tail, HL)
-    assert 0 < confidence(even, tail_from(63, 50, 0.0), HL) < 0.05
-    assert confidence(even, tail_from(63, 50, 1.0, length=90), HL) < 1
+    assert confidence(even, tail_from(63, 50, 0.5, length=90), HL, config) > middling
+
+
+def test_confidence_is_a_probability_with_the_shipped_weights():
+    even = Pair(0, 0, PAIR.anchor, 0.5, reverse=False)
+    assert 0 < confidence(even, tail_from(63, 50, 0.0), HL, CONFIG) < 0.5
+    assert confidence(even, tail_from(63, 50, 1.0, length=90), HL, CONFIG) < 1

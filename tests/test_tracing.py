@@ -11,9 +11,12 @@ from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
 from cascade.skeleton import trace
 from cascade.tracing import Tracer, end_affinity
+from cascade.weights import LinkWeights
 
 HL = 40.0
 SHAPE = (120, 200)
+OTHERS = LinkWeights(across_gap={"filled": -2.0})
+"""What is seen in a gap speaks against going on."""
 EASY = 0.02
 """A least score so low that the best total alone decides."""
 
@@ -98,8 +101,8 @@ def test_gaps_are_bridged_up_to_the_longest(gap, bridged):
 def test_what_is_seen_in_a_gap_is_anothers():
     """Had it been this line's, the gap would be none."""
     faint = np.where(BROKEN, 1.0, 0.4)
-    (nothing,) = tracer(BROKEN).links((0, 1))
-    (something,) = tracer(BROKEN, seen=faint).links((0, 1))
+    (nothing,) = tracer(BROKEN, weights=OTHERS).links((0, 1))
+    (something,) = tracer(BROKEN, seen=faint, weights=OTHERS).links((0, 1))
     assert something.score < nothing.score
 
 
@@ -162,7 +165,7 @@ def test_a_walk_from_head_to_head_is_cut_at_its_weakest_link():
     mask = lines(((20, 60), (70, 60)), ((80, 60), (120, 60)), ((130, 60), (180, 60)))
     seen = mask.astype(float)
     seen[60, 120:130] = 0.8
-    walks = tracer(mask, seen=seen, heads=[(10, 60), (190, 60)]).walks(EASY)
+    walks = tracer(mask, seen=seen, heads=[(10, 60), (190, 60)], weights=OTHERS).walks(EASY)
     assert all_ends(walks) == {((20, 60), (120, 60)), ((130, 60), (180, 60))}
 
 
