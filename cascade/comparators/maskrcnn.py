@@ -48,9 +48,9 @@ _ANCHORS = ((34, 64), (100, 150), (220, 310))
 """Sizes by level, working pixels: heads are about 34, whole sperm 50 to 340. The finest level has none."""
 _RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _LEAST_SCORE = 0.05
-_SURE = 0.35
+_SURE = 0.6
 """Least score of a whole sperm."""
-_SPERM_LEVEL, _MAP_LEVEL, _HEAD_LEVEL = 0.2, 0.5, 0.5
+_SPERM_LEVEL, _MAP_LEVEL, _HEAD_LEVEL = 0.35, 0.5, 0.5
 """Where masks are cut. A flagellum covers few cells of its sperm's mask, which errs on the low side: it is
 cut low, and held to the map of heads and flagella."""
 _HEAD_INSIDE = 0.5
