@@ -1,7 +1,7 @@
-"""What pictures of one laboratory look like, measured without labels, so that smears can be drawn like them.
+"""What pictures of one laboratory look like, measured without labels, to draw smears like them.
 
-A picture's appearance is a few dozen numbers: colours, widths, sharpness, noise, amounts. Nothing of the picture
-itself, its name or its sperm is kept.
+A picture's appearance is a few dozen numbers: colours, widths, sharpness, noise, amounts. Nothing of the
+picture itself, its name or its sperm is kept.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -143,12 +144,14 @@ def load_appearances(path: Path) -> tuple[Appearance, ...]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
-            f"{path}: expected the JSON that `cs3 synthesize --like` saved, found that it cannot be read: {error}"
+            f"{path}: expected the JSON that `cs3 synthesize --like` saved, "
+            f"found that it cannot be read: {error}"
         ) from error
     version = content.get("cs3_appearance") if isinstance(content, dict) else None
     if version != VERSION:
         raise ConfigError(
-            f"{path}: expected an appearance of version {VERSION}, found {version!r}; measure it again with --like"
+            f"{path}: expected an appearance of version {VERSION}, found {version!r}; "
+            "measure it again with --like"
         )
     rows = content.get("pictures")
     if not isinstance(rows, list) or not rows:
@@ -161,8 +164,9 @@ def _parse(row: object, where: str) -> Appearance:
         raise ConfigError(f"{where}: expected an object, found {type(row).__name__}")
     values: dict[str, float | Colour] = {}
     for field in fields(Appearance):
-        value, many = row.get(field.name), field.type == "Colour"
-        numbers = value if many and isinstance(value, list) and len(value) == 3 else [value]
+        value: object = row.get(field.name)
+        many = field.type == "Colour"
+        numbers: list[Any] = value if many and isinstance(value, list) and len(value) == 3 else [value]
         if (many and len(numbers) != 3) or not all(
             isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one <= 1e6 for one in numbers
         ):

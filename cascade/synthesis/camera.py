@@ -15,8 +15,12 @@ _REFERENCE = 100.0
 _APERTURE = {40.0: 0.65, 60.0: 0.85, 100.0: 1.25}
 """Numerical apertures of usual objectives, by magnification."""
 _AIRY = 0.21 * 0.55 / 4.7
-"""Scale of the Gaussian nearest to an Airy disc, 0.21 λ / NA (Zhang, Zerubia and Olivo-Marin, *Gaussian approximations
-of fluorescence microscope point-spread function models*, Applied Optics 2007), for green light, in heads of 4.7 µm."""
+"""Scale of the Gaussian nearest to an Airy disc, 0.21 λ / NA, for green light, in heads of 4.7 µm.
+
+Zhang, Zerubia and Olivo-Marin, *Gaussian approximations of fluorescence microscope point-spread function
+models*,
+Applied Optics 2007.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,11 @@ class Camera:
 def sample_camera(rng: np.random.Generator) -> Camera:
     """A microscope and camera: mostly sharp and quiet, now and then neither."""
     return Camera(
-        blur=float(rng.uniform(0.002, 0.018) if rng.random() < 0.85 else rng.uniform(0.02, 0.05)),
-        noise=float(np.exp(rng.normal(0.1, 0.6))),
+        blur=float(rng.uniform(0.006, 0.026) if rng.random() < 0.85 else rng.uniform(0.02, 0.05)),
+        noise=float(np.exp(rng.normal(0.2, 0.5))),
         grain=float(rng.choice([0.0, 0.7, 1.2])),
         slope=0.02,
-        vignette=float(abs(rng.normal(0, 0.04)) if rng.random() < 0.8 else rng.uniform(0.05, 0.3)),
+        vignette=float(abs(rng.normal(0, 0.03)) if rng.random() < 0.9 else rng.uniform(0.05, 0.3)),
     )
 
 
@@ -54,7 +58,6 @@ def optical_blur(magnification: float) -> float:
     known = sorted(_APERTURE)
     aperture = float(np.interp(magnification, known, [_APERTURE[one] for one in known]))
     return _AIRY * float(np.sqrt(max(aperture**-2 - _APERTURE[_REFERENCE] ** -2, 0.0)))
-
 
 
 def photograph(
@@ -168,8 +171,8 @@ def _sensor(
     light = base + (light - base) * np.float32(rng.uniform(0.85, 1.25))
     noise = rng.standard_normal((*light.shape[:2], int(rng.choice([1, 3]))), np.float32)
     if camera.grain > 0.3:
-        noise = cv2.GaussianBlur(noise, (0, 0), camera.grain).reshape(noise.shape)
-        noise /= max(float(noise.std()), 1e-6)
+        noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), camera.grain), np.float32).reshape(noise.shape)
+        noise = noise / max(float(noise.std()), 1e-6)
     return np.asarray(light + np.float32(camera.noise) * noise, np.float32)
 
 

@@ -23,9 +23,9 @@ TYPICAL_FIELD = 160.0
 def sample_grime(rng: np.random.Generator) -> Grime:
     """One slide's dirt; amounts differ widely."""
     return Grime(
-        debris=float(np.clip(np.exp(rng.normal(-0.2, 0.7)), 0, 2.5)),
+        debris=float(np.clip(np.exp(rng.normal(-0.6, 0.8)), 0, 2.5)),
         mottle=float(rng.uniform(0, 0.015)) if rng.random() < 0.6 else 0.0,
-        haze=float(rng.uniform(0, 0.022)) if rng.random() < 0.6 else 0.0,
+        haze=float(rng.uniform(0, 0.01)) if rng.random() < 0.6 else 0.0,
         flecks=float(rng.gamma(1.0, 1.0)) if rng.random() < 0.4 else 0.0,
     )
 
@@ -96,7 +96,7 @@ def _mottle(slide: Slide) -> None:
 
 
 def _flecks(slide: Slide) -> None:
-    """Fine precipitate: pale flecks of two dyes all over the slide, denser here and there, each a patch of a cloud."""
+    """Fine precipitate: pale flecks of two dyes all over the slide, denser here and there."""
     rng, canvas, unit = slide.rng, slide.canvas, slide.unit
     if slide.grime.flecks <= 0:
         return

@@ -1,14 +1,18 @@
 """How far synthetic smears are from real ones, as a network sees them.
 
-Pictures are normalised and scaled as `tiny` sees them, and cut into crops. Two figures say how different two
-sets of crops are: the kernel distance (KID) between pooled features of `tiny`'s own encoder, and how well a
-small classifier tells the sets apart by these features and by statistics of texture.
+Pictures are normalised and scaled as `tiny` sees them, and cut into crops. How different two sets are,
+three figures say: the kernel distance (KID) between pooled features of `tiny`'s own encoder, that between
+statistics of texture, and how well a small classifier tells the sets apart by both.
+
+`tiny` has learnt from synthetic smears alone, so its features may well be blind to what sets these apart;
+texture is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -21,14 +25,14 @@ from cascade.preprocess import WHITE
 from cascade.sam.tiny import Tiny
 from cascade.sam.tiny_network import STRIDE
 from cascade.synthesis.survey import Survey, look_at
-from cascade.types import FloatArray, UInt8Array
+from cascade.types import BoolArray, FloatArray, UInt8Array
 
 CELLS = 24
 """Side of a crop in cells of the embedding: 192 working pixels, 4.3 head lengths."""
 FEWEST = 8
 """Crops that a comparison takes at least, of each set."""
 _FOLDS = 5
-_SUBSETS, _FAR = 50, 4.0
+_SUBSETS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +52,7 @@ class Crops:
     def __len__(self) -> int:
         return len(self.features)
 
-    def chosen(self, which: FloatArray) -> Crops:
+    def chosen(self, which: BoolArray) -> Crops:
         """Some of the crops."""
         return Crops(self.features[which], self.texture[which], self.picture[which])
 
@@ -59,7 +63,8 @@ class Distance:
 
     Attributes:
         kid: squared maximum mean discrepancy, 0 where nothing differs; unbiased, so it may be below 0.
-        kid_spread: standard deviation of it over random subsets.
+            Of the encoder's features; texture_kid: of the statistics of texture.
+        kid_spread, texture_kid_spread: standard deviations over random halves of the pictures.
         auc: area under the ROC curve of the classifier, cross-validated over pictures; 0.5 is chance.
         accuracy: its balanced accuracy.
         crops: of the first and of the second set.
@@ -67,6 +72,8 @@ class Distance:
 
     kid: float
     kid_spread: float
+    texture_kid: float
+    texture_kid_spread: float
     auc: float
     accuracy: float
     crops: tuple[int, int]
@@ -98,7 +105,7 @@ def take_crops(images: Iterable[UInt8Array], model: Tiny, each: int, seed: int =
 
 
 def compare(first: Crops, second: Crops, seed: int = 0) -> Distance:
-    """How different two sets of crops are; scales are those of the first.
+    """How different two sets of crops are, in standard deviations of both together.
 
     Raises:
         ConfigError: a set holds fewer than `FEWEST` crops, or crops of one picture alone.
@@ -110,44 +117,56 @@ def compare(first: Crops, second: Crops, seed: int = 0) -> Distance:
                 f"found {len(crops)} of {len(np.unique(crops.picture))}; use more images"
             )
     rng = np.random.default_rng(seed)
-    kid, spread = _kid(*_scaled(first.features, second.features), rng)
-    reals = np.hstack([first.features, first.texture])
-    others = np.hstack([second.features, second.texture])
-    x = np.vstack(_scaled(reals, others))
+    features = _scaled(first.features, second.features)
+    texture = _scaled(first.texture, second.texture)
+    pictures = first.picture, second.picture
+    x = np.hstack([np.vstack(features), np.vstack(texture)])
     y = np.repeat([1.0, 0.0], [len(first), len(second)])
     groups = np.concatenate([first.picture, second.picture + first.picture.max() + 1])
     score = cross_validated(x, y, groups, rng)
-    return Distance(kid, spread, area_under_curve(score, y), _accuracy(score, y), (len(first), len(second)))
+    return Distance(
+        *_kid(*features, *pictures, rng),
+        *_kid(*texture, *pictures, rng),
+        area_under_curve(score, y),
+        _accuracy(score, y),
+        (len(first), len(second)),
+    )
 
 
-def kernel_distance(x: FloatArray, y: FloatArray) -> float:
+def kernel_distance(
+    x: FloatArray, y: FloatArray, x_groups: FloatArray | None = None, y_groups: FloatArray | None = None
+) -> float:
     """Unbiased squared maximum mean discrepancy with the kernel (x·y / d + 1)³.
 
-    That of Bińkowski, Sutherland, Arbel and Gretton, *Demystifying MMD GANs*, ICLR 2018.
+    That of Bińkowski, Sutherland, Arbel and Gretton, *Demystifying MMD GANs*, ICLR 2018, without pairs
+    within a group: crops of one picture resemble each other.
 
     Args:
-        x, y: `(n, d)` and `(m, d)`, with n and m at least 2.
+        x, y: `(n, d)` and `(m, d)`.
+        x_groups, y_groups: `(n,)` and `(m,)`, at least two in each; every row its own where not given.
     """
-    size, (n, m) = x.shape[1], (len(x), len(y))
-    xx, yy, xy = (((a @ b.T) / size + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
-    within = (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1))
-    return float(within - 2 * xy.mean())
+    size = x.shape[1]
+
+    def within(rows: FloatArray, groups: FloatArray | None) -> float:
+        names = np.arange(len(rows)) if groups is None else np.asarray(groups, int)
+        kernel = (rows @ rows.T / size + 1) ** 3
+        return float(kernel[names[:, None] != names].mean())
+
+    return within(x, x_groups) + within(y, y_groups) - 2 * float(((x @ y.T / size + 1) ** 3).mean())
 
 
 def texture_of(crop: UInt8Array) -> FloatArray:
-    """Statistics of a normalised `(h, w, 3)` crop: how dark and of which colour, and how busy at each scale."""
+    """Of a normalised `(h, w, 3)` crop: how dark and of which colour, and how busy at each scale."""
     dark = np.clip(WHITE - crop.astype(np.float32), -15, None)
     levels = np.quantile(dark.reshape(-1, 3), [0.25, 0.5, 0.75, 0.9, 0.98], axis=0).ravel() / 20
     grey = dark.mean(-1)
     blurred = [grey] + [cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (1, 2, 4, 8, 16)]
-    bands = [fine - coarse for fine, coarse in zip(blurred, blurred[1:], strict=False)]
+    bands = [fine - coarse for fine, coarse in pairwise(blurred)]
     busy = [np.log(np.quantile(np.abs(band), [0.5, 0.9, 0.99]) + 0.05) for band in bands]
     return np.concatenate([levels, *busy])
 
 
-def cross_validated(
-    x: FloatArray, y: FloatArray, groups: FloatArray, rng: np.random.Generator
-) -> FloatArray:
+def cross_validated(x: FloatArray, y: FloatArray, groups: FloatArray, rng: np.random.Generator) -> FloatArray:
     """What a ridge-penalised logistic regression, taught on other groups, says of each row.
 
     Args:
@@ -192,29 +211,32 @@ def _pooled(survey: Survey, x: int, y: int) -> FloatArray:
     features = survey.encoding.features
     parts = []
     for whole, factor in ((features.embedding, 1), (features.fine4, 2)):
-        crop = whole[
-            0, :, y * factor : (y + CELLS) * factor, x * factor : (x + CELLS) * factor
-        ].float()
+        crop = whole[0, :, y * factor : (y + CELLS) * factor, x * factor : (x + CELLS) * factor].float()
         parts += [crop.mean((1, 2)), crop.std((1, 2))]
     return np.concatenate([part.cpu().numpy() for part in parts])
 
 
 def _scaled(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both in standard deviations of the first, those far out brought in: the kernel is cubic."""
-    mean, spread = first.mean(0), first.std(0)
-    spread = np.maximum(spread, max(0.1 * float(np.median(spread)), 1e-6))
-    one, other = ((part - mean) / spread for part in (first, second))
-    return np.clip(one, -_FAR, _FAR), np.clip(other, -_FAR, _FAR)
+    """Both in standard deviations of both together."""
+    both = np.vstack([first, second])
+    mean, spread = both.mean(0), np.maximum(both.std(0), 1e-6)
+    return (first - mean) / spread, (second - mean) / spread
 
 
-def _kid(x: FloatArray, y: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
-    """The distance, and its standard deviation over subsets of half of the crops."""
-    half = max(2, min(len(x), len(y)) // 2)
-    parts = [
-        kernel_distance(x[rng.permutation(len(x))[:half]], y[rng.permutation(len(y))[:half]])
-        for _ in range(_SUBSETS)
-    ]
-    return kernel_distance(x, y), float(np.std(parts))
+def _kid(
+    x: FloatArray, y: FloatArray, xs: FloatArray, ys: FloatArray, rng: np.random.Generator
+) -> tuple[float, float]:
+    """The distance, and its standard deviation over halves of the pictures `xs` and `ys`."""
+    parts = []
+    for _ in range(_SUBSETS):
+        one, other = (np.isin(groups, _half(groups, rng)) for groups in (xs, ys))
+        parts.append(kernel_distance(x[one], y[other], xs[one], ys[other]))
+    return kernel_distance(x, y, xs, ys), float(np.std(parts))
+
+
+def _half(groups: FloatArray, rng: np.random.Generator) -> FloatArray:
+    names = rng.permutation(np.unique(groups))
+    return names[: max(2, len(names) // 2)]
 
 
 def _logistic(x: FloatArray, y: FloatArray) -> _Model:

@@ -1,7 +1,7 @@
 """Appearance → what the generator takes: palette, style of the flagella, camera and dirt.
 
-The constants undo what lies between a density that is drawn and one that is measured (blur, soft edges, the taper
-of a cross-section); they were set so that a smear drawn like an appearance measures as it.
+The constants undo what lies between what is drawn and what is measured (blur, soft edges, the taper of a
+cross-section); they were set so that a smear drawn like an appearance measures as it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def stain_like(rng: np.random.Generator, like: Appearance) -> Stain:
 def style_like(rng: np.random.Generator, like: Appearance) -> FieldStyle:
     """How the flagella bend and how wide they are."""
     usual = sample_style(rng)
-    curves = CurveStyle(_CURVATURE * like.bend / _BEND, usual.kinks * min(1.5, like.bend / _BEND), usual.coils)
+    curves = CurveStyle(
+        _CURVATURE * like.bend / _BEND, usual.kinks * min(1.5, like.bend / _BEND), usual.coils
+    )
     return FieldStyle(
         curves=curves,
         width=_drawn_width(like),

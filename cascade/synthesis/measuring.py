@@ -17,7 +17,7 @@ from cascade.sam.tiny import Tiny
 from cascade.skeleton import trace
 from cascade.synthesis.appearance import Appearance, as_colour, as_density
 from cascade.synthesis.survey import Survey, look_at, readable
-from cascade.types import BoolArray, FloatArray
+from cascade.types import BoolArray, FloatArray, UInt8Array
 from cascade.widths import profile_width
 
 _FIELD = 160.0
@@ -82,7 +82,9 @@ def appearance_of(survey: Survey) -> Appearance | None:
     far = ndimage.distance_transform_edt(~head)
     tails, width = _along(lines, density, far, (1.0, np.inf), unit)
     midpieces, _ = _along(lines, density, far, (0.1, 0.7), unit)
-    light = ndimage.gaussian_filter(image.astype(np.float32).mean(-1), 0.5 * unit, truncate=2)
+    if tails is None:
+        return None
+    light = np.asarray(cv2.GaussianBlur(image.astype(np.float32).mean(-1), (0, 0), 0.5 * unit), np.float32)
     noise, grain = _noise(image, empty & (density.max(-1) < _ABSORBS))
     mottle, haze = _unevenness(density, empty & (density.max(-1) < _ABSORBS), unit)
     return Appearance(
@@ -93,14 +95,14 @@ def appearance_of(survey: Survey) -> Appearance | None:
         nucleus=as_density(nucleus),
         acrosome=as_density(acrosome),
         midpiece=as_density(tails if midpieces is None else midpieces),
-        tail=as_density(tails if tails is not None else (0.1, 0.1, 0.1)),
+        tail=as_density(tails),
         tail_width=width,
         blur=_edge_blur(density, survey, unit),
         noise=noise,
         grain=grain,
         mottle=mottle,
         haze=haze,
-        lamp=float(np.std(light[empty]) / max(np.mean(light[empty]), 1)),
+        lamp=float(np.std(light[empty])) / max(float(np.mean(light[empty])), 1.0),
         bend=_bend(lines, unit),
         heads=_head_count(head, unit) * _FIELD / (head.size / unit**2),
         debris=float((density.max(-1)[empty] > 2 * _ABSORBS).mean()),
@@ -114,7 +116,7 @@ def _density(survey: Survey) -> FloatArray:
 
 
 def _head_colours(survey: Survey, density: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Densities of the dark and of the pale part of heads: medians over heads of the darkest and palest third."""
+    """Densities of the dark and of the pale part of heads: median darkest and palest third."""
     dark, pale = [], []
     for region in survey.heads:
         reach = max(1, round(0.05 * survey.head_length))
@@ -149,8 +151,8 @@ def _along(
 ) -> tuple[FloatArray | None, float]:
     """Density on the centreline over that beside it, and width in head lengths.
 
-    Taken from the mean profile of each line, over points so many head lengths away from heads; the median over
-    lines, the long ones counting more. None, and the usual width, where there are no such points.
+    Taken from the median profile of stretches of lines, over points so many head lengths away from heads; the
+    median over stretches. None, and the usual width, where there are none.
     """
     at = np.arange(-_WINDOW_HL * unit, _WINDOW_HL * unit + 0.5, 0.5)
     beside = np.abs(at) >= 0.7 * at.max()
@@ -200,7 +202,7 @@ def _edge_blur(density: FloatArray, survey: Survey, unit: float) -> float:
     return float(np.median(spread) / unit)
 
 
-def _noise(image: FloatArray, empty: BoolArray) -> tuple[float, float]:
+def _noise(image: UInt8Array, empty: BoolArray) -> tuple[float, float]:
     """Standard deviation of fine noise on the empty slide, grey levels, and the scale of its blur, pixels.
 
     Noise blurred by a Gaussian of scale s has the correlation exp(-1 / 4s²) between neighbours.
@@ -217,7 +219,7 @@ def _noise(image: FloatArray, empty: BoolArray) -> tuple[float, float]:
 
 
 def _unevenness(density: FloatArray, empty: BoolArray, unit: float) -> tuple[float, float]:
-    """Robust spread of the empty slide's density in two bands, at about a tenth of a head length and at one."""
+    """Robust spread of the empty slide's density, at about a tenth of a head length and at one."""
     grey = density.mean(-1) * empty
     known = empty.astype(np.float32)
 

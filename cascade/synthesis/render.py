@@ -95,11 +95,11 @@ def synthesize(
         stain: a name from `STAINS`, or None for a random one.
         like: draw what looks like this instead; colours, widths, sharpness and amounts are its, `shape` and
             `head_length` are not.
-        magnification: of the objective, 40 to 100: how sharp it can be; how large a head is says `head_length`.
+        magnification: of the objective, 40 to 100: how sharp it can be; `head_length` says the size.
 
     Raises:
-        ConfigError: a size that is not positive, a negative seed, an unknown stain or magnification, or a stain
-            beside `like`.
+        ConfigError: a size that is not positive, a negative seed, an unknown stain or magnification, or a
+            stain beside `like`.
     """
     if seed < 0:
         raise ConfigError(f"seed must be 0 or more, got {seed}; choose a non-negative integer")

@@ -16,8 +16,8 @@ class Grime:
 
     Attributes:
         debris: amount of debris, 1 is usual.
-        mottle, haze: unevenness of the residual stain, optical density, at about a tenth of a head length and at
-            some head lengths.
+        mottle, haze: unevenness of the residual stain, optical density, at about a tenth of a head length
+            and at some head lengths.
         flecks: amount of fine precipitate strewn all over the slide, 0 for none.
     """
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from cascade.errors import ImageError
 from cascade.geometry import ellipse_axes
 from cascade.images import read_image
 from cascade.preprocess import normalise
@@ -20,8 +21,8 @@ from cascade.sam.protocol import DenseMaps
 from cascade.sam.tiny import Tiny, TinyEncoding
 from cascade.types import BoolArray, Region, UInt8Array
 
-_FALLBACK = 36 / 720
-"""Head length over image width where no head says otherwise."""
+_FALLBACK = 0.068
+"""Head length over image width of usual fields, where no head says otherwise."""
 _RESCALE = 1.15
 _SURE = 0.5
 
@@ -64,9 +65,7 @@ def look_at(image: UInt8Array, model: Tiny) -> Survey:
 
 
 def readable(files: Iterable[Path], skipped: list[str]) -> Iterator[UInt8Array]:
-    """First pictures of files, as `(height, width, 3)` RGB; why others cannot be read is added to `skipped`."""
-    from cascade.errors import ImageError  # noqa: PLC0415
-
+    """First pictures of files, `(height, width, 3)` RGB; why others cannot be read is added to `skipped`."""
     for file in files:
         try:
             yield read_image(file).pixels
@@ -75,7 +74,7 @@ def readable(files: Iterable[Path], skipped: list[str]) -> Iterator[UInt8Array]:
 
 
 def _heads(mask: BoolArray, assumed: float, freedom: float) -> tuple[tuple[Region, ...], float]:
-    """Blobs that may be one head each, up to `freedom` times as long or short as assumed; their median length."""
+    """Blobs that may be one head each, at most `freedom` times as long or short as assumed; their median."""
     labels, _ = ndimage.label(mask)
     height, width = mask.shape
     found, lengths = [], []
