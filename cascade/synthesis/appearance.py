@@ -20,6 +20,8 @@ from cascade.exports.atomic import whole_text
 from cascade.types import FloatArray
 
 VERSION = 1
+FIELD = 160.0
+"""Square head lengths of the field that the number of heads is given for."""
 Colour = tuple[float, float, float]
 _MOST_DENSE, _LARGEST_FILE = 6.0, 50_000_000
 

@@ -46,7 +46,7 @@ def sample_camera(rng: np.random.Generator) -> Camera:
     """A microscope and camera: mostly sharp and quiet, now and then neither."""
     return Camera(
         blur=float(rng.uniform(0.006, 0.026) if rng.random() < 0.85 else rng.uniform(0.02, 0.05)),
-        noise=float(np.exp(rng.normal(0.2, 0.5))),
+        noise=float(np.exp(rng.normal(0.0, 0.45))),
         grain=float(rng.choice([0.0, 0.7, 1.2])),
         slope=0.02,
         vignette=float(abs(rng.normal(0, 0.03)) if rng.random() < 0.9 else rng.uniform(0.05, 0.3)),

@@ -23,10 +23,10 @@ TYPICAL_FIELD = 160.0
 def sample_grime(rng: np.random.Generator) -> Grime:
     """One slide's dirt; amounts differ widely."""
     return Grime(
-        debris=float(np.clip(np.exp(rng.normal(-0.6, 0.8)), 0, 2.5)),
+        debris=float(np.clip(np.exp(rng.normal(-0.8, 0.9)), 0, 2.5)),
         mottle=float(rng.uniform(0, 0.015)) if rng.random() < 0.6 else 0.0,
         haze=float(rng.uniform(0, 0.01)) if rng.random() < 0.6 else 0.0,
-        flecks=float(rng.gamma(1.0, 1.0)) if rng.random() < 0.4 else 0.0,
+        flecks=float(rng.gamma(1.0, 0.8)) if rng.random() < 0.3 else 0.0,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cascade.synthesis.appearance import Appearance, Colour
+from cascade.synthesis.appearance import FIELD, Appearance, Colour
 from cascade.synthesis.camera import Camera
 from cascade.synthesis.curves import CurveStyle, sample_style
 from cascade.synthesis.scene import FieldStyle
@@ -16,15 +16,17 @@ from cascade.synthesis.slide import Grime
 from cascade.synthesis.stains import Stain
 from cascade.types import FloatArray
 
+_ACROSOME, _MIDPIECE, _TAIL, _NOISE, _MOTTLE, _HAZE, _HEADS = 0.65, 1.5, 1.32, 1.7, 1.7, 0.7, 0.87
+"""Drawn over measured, of what is not all seen, or is seen together with something else."""
 LIKE = "like"
 """Name of the palette of a smear that imitates."""
-_SOFT_EDGE = 0.021
+_SOFT_EDGE = 0.0145
 """Blur of a head's edge as it is drawn, head lengths."""
 _PROFILE = 2.6
 """Full width at 40 % of a drawn cross-section, in its scales."""
-_BEND, _CURVATURE = 15.5, 0.285
+_BEND, _CURVATURE = 9.6, 0.285
 """Direction change over one head length, degrees, that is measured where this curvature is drawn."""
-_USUAL_DEBRIS = 0.035
+_USUAL_DEBRIS = 0.03
 """Share of the empty slide that debris covers where its amount is 1."""
 
 
@@ -42,11 +44,16 @@ def stain_like(rng: np.random.Generator, like: Appearance) -> Stain:
         name=LIKE,
         background=np.clip(_array(like.background), 20, 252),
         nucleus=nucleus * 1.1,
-        acrosome=acrosome,
-        midpiece=_array(like.midpiece) * spread,
-        tail=tail * spread,
+        acrosome=acrosome * _ACROSOME,
+        midpiece=_array(like.midpiece) * spread * _MIDPIECE,
+        tail=tail * spread * _TAIL,
         debris=np.array(mixed),
     )
+
+
+def count_like(like: Appearance, shape: tuple[int, int], head_length: float) -> float:
+    """Expected number of heads in a field of `shape` pixels."""
+    return _HEADS * like.heads * shape[0] * shape[1] / head_length**2 / FIELD
 
 
 def style_like(rng: np.random.Generator, like: Appearance) -> FieldStyle:
@@ -67,7 +74,7 @@ def camera_like(like: Appearance) -> Camera:
     """Sharpness, noise and light."""
     return Camera(
         blur=_lens_blur(like),
-        noise=like.noise,
+        noise=like.noise * _NOISE,
         grain=like.grain if like.grain > 0.45 else 0.0,
         slope=like.lamp * 0.7,
         vignette=like.lamp * 1.5,
@@ -79,9 +86,9 @@ def grime_like(rng: np.random.Generator, like: Appearance) -> Grime:
     debris = like.debris / _USUAL_DEBRIS
     return Grime(
         debris=float(np.clip(debris, 0.05, 3)),
-        mottle=like.mottle,
-        haze=like.haze,
-        flecks=float(np.clip(debris, 0, 2) * rng.uniform(0, 1)),
+        mottle=like.mottle * _MOTTLE,
+        haze=like.haze * _HAZE,
+        flecks=float(np.clip(debris, 0, 2) * rng.uniform(0, 0.7)),
     )
 
 

@@ -15,13 +15,11 @@ from cascade.geometry import smooth_polyline
 from cascade.preprocess import WHITE, grown
 from cascade.sam.tiny import Tiny
 from cascade.skeleton import trace
-from cascade.synthesis.appearance import Appearance, as_colour, as_density
+from cascade.synthesis.appearance import FIELD, Appearance, as_colour, as_density
 from cascade.synthesis.survey import Survey, look_at, readable
 from cascade.types import BoolArray, FloatArray, UInt8Array
 from cascade.widths import profile_width
 
-_FIELD = 160.0
-"""Square head lengths of the field that amounts are given for."""
 _ABSORBS = 0.07
 """Optical density from which a pixel counts as stained: 15 grey levels on a bright slide."""
 _FEWEST_PIXELS = 400
@@ -104,7 +102,7 @@ def appearance_of(survey: Survey) -> Appearance | None:
         haze=haze,
         lamp=float(np.std(light[empty])) / max(float(np.mean(light[empty])), 1.0),
         bend=_bend(lines, unit),
-        heads=_head_count(head, unit) * _FIELD / (head.size / unit**2),
+        heads=_head_count(head, unit) * FIELD / (head.size / unit**2),
         debris=float((density.max(-1)[empty] > 2 * _ABSORBS).mean()),
     )
 

@@ -13,7 +13,7 @@ from cascade.synthesis.canvas import Canvas
 from cascade.synthesis.debris import draw_debris, sample_grime
 from cascade.synthesis.flagella import FlagellumTruth, draw_flagellum
 from cascade.synthesis.heads import NO_HEAD, HeadTruth, draw_head
-from cascade.synthesis.imitation import camera_like, grime_like, stain_like, style_like
+from cascade.synthesis.imitation import camera_like, count_like, grime_like, stain_like, style_like
 from cascade.synthesis.residue import draw_residue
 from cascade.synthesis.scene import Scene, SceneSperm, sample_scene
 from cascade.synthesis.slide import Grime, Slide
@@ -22,8 +22,6 @@ from cascade.types import FloatArray, Region, UInt8Array
 
 IN_VIEW = 0.1
 """A head counts as in view when at least this fraction of its ellipse lies inside the picture."""
-FIELD = 160.0
-"""Square head lengths of the field that amounts of an appearance are given for."""
 NOTICED = (0.018, 0.026)
 """Optical density at which an expert loses a flagellum: 4 to 6 grey levels on a bright slide."""
 
@@ -114,7 +112,7 @@ def synthesize(
         raise ConfigError(f"magnification must be 40 to 100, got {magnification}; choose 40, 60 or 100")
     rng = np.random.default_rng(seed)
     if like is not None:
-        count = like.heads * shape[0] * shape[1] / head_length**2 / FIELD
+        count = count_like(like, shape, head_length)
         scene = sample_scene(rng, shape, head_length, count, style_like(rng, like))
         return render(scene, stain_like(rng, like), rng, camera_like(like), grime_like(rng, like))
     palette = sample_stain(rng, stain)

@@ -63,20 +63,34 @@ def polygon(region: Region) -> FloatArray:
         region: with at least one pixel.
     """
     mask = region.mask.astype(np.uint8)
-    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    rings = sorted((contour[:, 0].astype(float) for contour in contours), key=len, reverse=True)
-    joined = rings[0]
-    for ring in rings[1:]:
-        joined = _bridged(joined, ring)
-    while len(joined) < 3:  # a dot or a line; readers ask for three points
-        joined = np.vstack([joined, joined[-1]])
-    return np.asarray(joined + np.array([region.x0, region.y0]))
+    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    rings = sorted((contour[:, 0].astype(float) for contour in contours), key=len)
+    joined = rings.pop()
+    while rings:  # the nearest first, so that bridges are short
+        near = [_nearest(joined, ring) for ring in rings]
+        chosen = min(range(len(rings)), key=lambda number: near[number][0])
+        joined = _bridged(joined, rings.pop(chosen), near[chosen][1], near[chosen][2])
+    return np.asarray(_corners(joined) + np.array([region.x0, region.y0]))
 
 
-def _bridged(outline: FloatArray, ring: FloatArray) -> FloatArray:
-    """Walk the outline to the place nearest to the ring, across, around the ring, back, and on."""
-    distance, nearest = KDTree(outline).query(ring)
+def _nearest(outline: FloatArray, ring: FloatArray) -> tuple[float, int, int]:
+    """Least distance, and where it is: index in the outline and in the ring."""
+    distance, index = KDTree(outline).query(ring)
     there = int(np.argmin(np.asarray(distance)))
-    here = int(np.asarray(nearest)[there])
+    return float(np.asarray(distance)[there]), int(np.asarray(index)[there]), there
+
+
+def _bridged(outline: FloatArray, ring: FloatArray, here: int, there: int) -> FloatArray:
+    """Walk the outline to `here`, across, around the ring from `there`, back, and on."""
     around = np.vstack([ring[there:], ring[: there + 1]])
     return np.vstack([outline[: here + 1], around, outline[here:]])
+
+
+def _corners(points: FloatArray) -> FloatArray:
+    """Without points on a straight line between their neighbours; three at least, as readers ask."""
+    before, after = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points
+    bends = (before != after).any(1)
+    kept = points[bends] if bends.sum() >= 3 else points
+    while len(kept) < 3:
+        kept = np.vstack([kept, kept[-1]])
+    return np.asarray(kept)
