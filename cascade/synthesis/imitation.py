@@ -16,7 +16,7 @@ from cascade.synthesis.slide import Grime
 from cascade.synthesis.stains import Stain
 from cascade.types import FloatArray
 
-_ACROSOME, _MIDPIECE, _TAIL, _NOISE, _MOTTLE, _HAZE, _HEADS = 0.65, 1.5, 1.32, 1.7, 1.7, 0.7, 0.87
+_ACROSOME, _MIDPIECE, _TAIL, _NOISE, _MOTTLE, _HAZE, _HEADS = 0.5, 1.4, 1.32, 1.6, 1.7, 0.7, 0.87
 """Drawn over measured, of what is not all seen, or is seen together with something else."""
 LIKE = "like"
 """Name of the palette of a smear that imitates."""
@@ -26,7 +26,7 @@ _PROFILE = 2.6
 """Full width at 40 % of a drawn cross-section, in its scales."""
 _BEND, _CURVATURE = 9.6, 0.285
 """Direction change over one head length, degrees, that is measured where this curvature is drawn."""
-_USUAL_DEBRIS = 0.03
+_USUAL_DEBRIS = 0.014
 """Share of the empty slide that debris covers where its amount is 1."""
 
 
