@@ -17,6 +17,7 @@ import typer
 from cascade.console import FAILED, WRONG_USE, reported, say_error
 from cascade.errors import CS3Error
 from cascade.subcommands import add_installed, defer
+from cascade.synthesis_commands import synthesize, synthesize_distance
 
 if TYPE_CHECKING:
     from cascade.batch import Job
@@ -190,41 +191,8 @@ def explain(
     typer.echo(f"The pictures are in {out}.")
 
 
-@app.command()
-def synthesize(
-    *,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the smears, new or empty.")
-    ],
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of smears.")] = 10,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same smears.")] = 0,
-    size: Annotated[
-        str, typer.Option("--size", metavar="WxH", help="Width and height in pixels.")
-    ] = "1280x1024",
-    head_length: Annotated[
-        float, typer.Option("--head-length", metavar="PX", help="Length of a head.")
-    ] = 90.0,
-    stain: Annotated[str | None, typer.Option("--stain", help="One stain; otherwise a mixture.")] = None,
-) -> None:
-    """Draw synthetic smears with exact masks of every sperm and part."""
-    shape = _shape(size)
-    with reported():
-        from rich.progress import Progress  # noqa: PLC0415
-
-        from cascade.synthesis.dataset import write_dataset  # noqa: PLC0415
-
-        with Progress(transient=True) as bar:
-            task = bar.add_task("Drawing", total=count)
-            written = write_dataset(
-                out,
-                count,
-                seed,
-                shape=shape,
-                head_length=head_length,
-                stain=stain,
-                progress=lambda done, _: bar.update(task, completed=done),
-            )
-    typer.echo(f"The smears and {written.name} are in {out}.")
+app.command()(synthesize)
+app.command("synthesize-distance")(synthesize_distance)
 
 
 @app.command()
@@ -270,15 +238,6 @@ def _kinds(export: list[str]) -> set[str]:
             f"expected any of {','.join(_EXPORTS)}, got {','.join(unknown)}", param_hint="--export"
         )
     return kinds
-
-
-def _shape(size: str) -> tuple[int, int]:
-    width, _, height = size.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise typer.BadParameter(
-            f"expected width and height such as 1280x1024, got {size!r}", param_hint="--size"
-        )
-    return int(height), int(width)
 
 
 def _day(moment: datetime | None) -> date | None:

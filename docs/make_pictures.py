@@ -9,6 +9,7 @@ have changed; then look at what it made. It writes
     docs/images/overlay.png         an example beside its overlay, for README
     docs/images/stages.jpg          six stages on one example, for README
     docs/images/contact-sheet.jpg   what `cs3 explain` shows of it, for docs/method.md
+    docs/images/stains.jpg          every stain and preset, for docs/synthesis.md
 
 With the same weights, the same machine makes the same files.
 """
@@ -34,7 +35,7 @@ from cascade.exports.overlay import draw
 from cascade.pipeline import Trace, segment
 from cascade.sam.protocol import PromptableModel
 from cascade.sam.registry import load_model
-from cascade.synthesis import synthesize
+from cascade.synthesis import STAINS, synthesize
 from cascade.types import UInt8Array
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,6 +81,15 @@ def main() -> None:
     _write(folder / "contact-sheet.jpg", _narrowed(sheet, 1600))
     first = [next(page for page in pages if page.name.startswith(name)) for name in SIX_STAGES]
     _write(folder / "stages.jpg", _narrowed(contact_sheet(first, "CS3, stage by stage"), 1400))
+    _write(folder / "stains.jpg", stains_sheet())
+
+
+def stains_sheet(seed: int = 7, across: int = 4) -> UInt8Array:
+    """One scene a stain, in the order of `STAINS`, row by row."""
+    smears = [_narrowed(synthesize(seed, (512, 640), 50.0, name).image, 320) for name in STAINS]
+    tiles = [np.pad(smear, ((2, 2), (2, 2), (0, 0)), constant_values=255) for smear in smears]
+    rows = [np.hstack(tiles[start : start + across]) for start in range(0, len(tiles), across)]
+    return np.asarray(np.vstack(rows), np.uint8)
 
 
 def _beside_overlay(image: UInt8Array, model: PromptableModel, width: int = 640) -> UInt8Array:

@@ -333,3 +333,34 @@ def test_unforeseen_error_is_one_message(monkeypatch, capsys):
     monkeypatch.setenv("CS3_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         cli.main()
+
+
+def test_synthesize_like_a_folder_and_measure_the_distance(tmp_path):
+    drawn = ("--count", 4, "--size", "640x512", "--head-length", 45)
+    done = run("synthesize", "--out", tmp_path / "own", *drawn, "--stain", "papanicolaou")
+    assert done.exit_code == 0, done.output
+    (tmp_path / "own" / "annotations.coco.json").rename(tmp_path / "truth.json")
+    (tmp_path / "own" / "damaged.png").write_bytes(b"not a picture")
+    done = run(
+        "synthesize", "--out", tmp_path / "like", "-n", 2, "--like", tmp_path / "own", "--format", "yolo"
+    )
+    assert done.exit_code == 0, done.output
+    assert "skipped damaged.png" in done.stderr
+    with Image.open(tmp_path / "like" / "images" / "smear-000000.png") as smear:
+        assert smear.size == (640, 512)
+    seen = tmp_path / "like" / "appearance.json"
+    done = run("synthesize", "--out", tmp_path / "again", "-n", 4, "--appearance", seen)
+    assert done.exit_code == 0, done.output
+    done = run("synthesize-distance", tmp_path / "own", "--synthetic", tmp_path / "again")
+    assert done.exit_code == 0, done.output
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_synthesize_like_nothing_is_two(tmp_path):
+    (tmp_path / "none").mkdir()
+    done = run("synthesize", "--out", tmp_path / "out", "--like", tmp_path / "none")
+    assert done.exit_code == 2
+    assert "found none" in done.stderr
+    done = run("synthesize", "--out", tmp_path / "out", "--like", tmp_path, "--stain", "ral")
+    assert done.exit_code == 2
+    assert not (tmp_path / "out").exists()

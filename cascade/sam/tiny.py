@@ -48,7 +48,7 @@ On a CPU, more at once is no faster (its caches overflow) and takes more memory.
 
 
 @dataclass(frozen=True, eq=False)
-class _TinyEncoding:
+class TinyEncoding:
     """One encoded image; see `cascade.sam.protocol.Encoding`."""
 
     model: Tiny
@@ -71,7 +71,7 @@ class Tiny:
         self.sha256 = sha256
         self.name = name
 
-    def encode(self, image: UInt8Array, head_length: float) -> _TinyEncoding:
+    def encode(self, image: UInt8Array, head_length: float) -> TinyEncoding:
         """Encode `(height, width, 3)` RGB at the working scale that `head_length` (pixels) asks for."""
         height, width = image.shape[:2]
         scale = _working_scale(height, width, head_length)
@@ -84,9 +84,9 @@ class Tiny:
             features = self._network.encode(batch.contiguous(memory_format=torch.channels_last))
             dense = features.dense[0, :, : size[1], : size[0]].float()
             maps = torch.cat([dense[:2].sigmoid(), dense[2:]]).permute(1, 2, 0).cpu().numpy()
-        return _TinyEncoding(self, features, scale, size, _dense_maps(maps, (width, height)))
+        return TinyEncoding(self, features, scale, size, _dense_maps(maps, (width, height)))
 
-    def _decode(self, encoding: _TinyEncoding, prompts: Prompts, part: Part) -> Masks:
+    def _decode(self, encoding: TinyEncoding, prompts: Prompts, part: Part) -> Masks:
         width, height = (-(-side // MASK_STRIDE) for side in encoding.size)
         logits = np.full((len(prompts), 1, height, width), _OUTSIDE, np.float32)
         scores = np.empty((len(prompts), 1), np.float32)

@@ -1,9 +1,10 @@
-"""Synthetic smears as a folder: pictures and one COCO annotation file."""
+"""Synthetic smears as a folder: pictures with one COCO annotation file, YOLO's labels, or both."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,86 +12,129 @@ import numpy as np
 from pycocotools import mask as rle
 
 from cascade.errors import ConfigError, OutputError
+from cascade.exports.atomic import whole_text, write_bytes
+from cascade.synthesis.appearance import Appearance, draw_from
 from cascade.synthesis.render import SyntheticSmear, SyntheticSperm, synthesize
+from cascade.synthesis.yolo import write_labels, write_yaml
 from cascade.types import Region
 
 CATEGORIES = ("acrosome", "nucleus", "vacuole", "midpiece", "tail")
 ANNOTATIONS = "annotations.coco.json"
+FORMATS = ("coco", "yolo")
+_SHAPE, _LENGTH_PER_MAGNIFICATION = (1024, 1280), 0.9
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What smears to draw.
+
+    Attributes:
+        shape: `(height, width)` in pixels; None is 1024 × 1280, or as the pictures to resemble.
+        head_length: pixels; None is 0.9 for each unit of magnification, or as the pictures to resemble.
+        stain: a name from `STAINS`, None for a mixture.
+        magnification: of the objective, 40 to 100.
+        likes: appearances to resemble instead, each smear one of them.
+    """
+
+    shape: tuple[int, int] | None = None
+    head_length: float | None = None
+    stain: str | None = None
+    magnification: float = 100.0
+    likes: tuple[Appearance, ...] = ()
+
+    def draw(self, seed: int) -> SyntheticSmear:
+        """The smear of a seed; arguments are checked by `synthesize`.
+
+        Raises:
+            ConfigError: as `synthesize`.
+        """
+        like = draw_from(self.likes, np.random.default_rng([seed, 1])) if self.likes else None
+        length = like.head_length if like else _LENGTH_PER_MAGNIFICATION * self.magnification
+        return synthesize(
+            seed,
+            self.shape or (like.shape if like else _SHAPE),
+            self.head_length or length,
+            self.stain,
+            like=like,
+            magnification=self.magnification,
+        )
 
 
 def write_dataset(
     out: Path,
     count: int,
     seed: int = 0,
-    shape: tuple[int, int] = (1024, 1280),
-    head_length: float = 90.0,
+    shape: tuple[int, int] | None = None,
+    head_length: float | None = None,
     *,
     stain: str | None = None,
+    magnification: float = 100.0,
+    likes: Sequence[Appearance] = (),
+    formats: Sequence[str] = ("coco",),
     progress: Callable[[int, int], None] | None = None,
     suffix: str = ".png",
     headless: bool = False,
 ) -> Path:
-    """Write `count` smears and `annotations.coco.json` into a new or empty folder.
+    """Write `count` smears with their annotations into a new or empty folder.
 
-    Picture `i`, `smear-00000i.png`, is `synthesize(seed + i, ...)`. Segmentations are compressed RLE;
-    annotations that share `image_id` and `sperm_id` are one sperm, overlaps between sperm are kept.
+    Picture `i`, `smear-00000i.png`, is `synthesize(seed + i, ...)`. COCO: segmentations are compressed RLE;
+    annotations that share `image_id` and `sperm_id` are one sperm, overlaps between sperm are kept. YOLO:
+    pictures lie in `images`, polygons in `labels`, and `data.yaml` names the classes.
 
     Args:
         out: folder to write to.
         count: number of pictures.
         seed: of the first picture.
-        shape, head_length, stain: as for `synthesize`.
+        shape, head_length, stain, magnification, likes: as for `Wanted`.
+        formats: of `FORMATS`.
         progress: called with (pictures done, pictures in all).
         suffix: ".png", or ".jpg" for smaller, lossy files.
         headless: also annotate flagella without a head in view, which experts do not; `head_in_view` tells.
 
     Returns:
-        Path of the annotation file.
+        Path of the annotation file, or of `data.yaml` where COCO is not wanted.
 
     Raises:
-        ConfigError: `count` below 1, or an unknown suffix.
+        ConfigError: `count` below 1, an unknown suffix or format, or as `synthesize`.
         OutputError: the folder holds something already, or cannot be written.
+    """
+    check_request(out, count, formats, suffix)
+    wanted = Wanted(shape, head_length, stain, magnification, tuple(likes))
+    first = wanted.draw(seed)  # what is wrong with the request is said before anything is written
+    pictures = out / "images" if "yolo" in formats else out
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
+    for number in range(count):
+        smear = wanted.draw(seed + number) if number else first
+        name = f"smear-{number:06d}"
+        _write_image(pictures / (name + suffix), smear)
+        shown = [one for one in smear.sperm if headless or one.has_head]
+        size = smear.image.shape[0], smear.image.shape[1]
+        images.append(_describe(number + 1, name + suffix, seed + number, smear))
+        if "coco" in formats:
+            annotations += [part for one in shown for part in _annotate(one, number + 1, size)]
+        if "yolo" in formats:
+            write_labels(out / "labels" / f"{name}.txt", shown, size)
+        if progress is not None:
+            progress(number + 1, count)
+    last = write_yaml(out) if "yolo" in formats else out
+    return _write_coco(out / ANNOTATIONS, images, annotations) if "coco" in formats else last
+
+
+def check_request(out: Path, count: int, formats: Sequence[str], suffix: str = ".png") -> None:
+    """Say what is wrong with a request before anything is measured, drawn or written.
+
+    Raises:
+        ConfigError, OutputError: as `write_dataset`.
     """
     if count < 1 or suffix not in (".png", ".jpg"):
         raise ConfigError(
             f"a data set needs a count of 1 or more and suffix .png or .jpg, got {count} and {suffix!r}"
         )
-    _prepare(out)
-    images, annotations = [], []
-    for number in range(count):
-        smear = synthesize(seed + number, shape, head_length, stain)
-        name = f"smear-{number:06d}{suffix}"
-        _write_image(out / name, smear)
-        images.append(
-            {
-                "id": number + 1,
-                "file_name": name,
-                "width": shape[1],
-                "height": shape[0],
-                "seed": seed + number,
-                "stain": smear.stain,
-                "head_length": head_length,
-            }
-        )
-        for one in smear.sperm:
-            if headless or one.has_head:
-                annotations += list(_annotate(one, number + 1, shape))
-        if progress is not None:
-            progress(number + 1, count)
-    for identity, annotation in enumerate(annotations, start=1):
-        annotation["id"] = identity
-    categories = [
-        {"id": i, "name": name, "supercategory": "sperm"} for i, name in enumerate(CATEGORIES, start=1)
-    ]
-    return _write_json(
-        out / ANNOTATIONS, {"images": images, "annotations": annotations, "categories": categories}
-    )
-
-
-def _prepare(out: Path) -> None:
+    if not formats or set(formats) - set(FORMATS):
+        raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {', '.join(formats) or 'none'}")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        used = any(out.iterdir())
+        used = out.exists() and any(out.iterdir())
     except OSError as error:
         raise OutputError(f"cannot use {out} as a folder: {error}; choose another folder") from error
     if used:
@@ -99,21 +143,32 @@ def _prepare(out: Path) -> None:
 
 def _write_image(path: Path, smear: SyntheticSmear) -> None:
     ok, data = cv2.imencode(path.suffix, smear.image[..., ::-1])
-    try:
-        if not ok:
-            raise OSError("the picture could not be encoded")
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}; check the disk's space and permissions") from error
+    if not ok:
+        raise OutputError(f"{path}: expected to write it, but the picture could not be encoded")
+    write_bytes(path, data.tobytes())
 
 
-def _write_json(path: Path, content: dict[str, object]) -> Path:
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}; check the disk's space and permissions") from error
+def _describe(image_id: int, name: str, seed: int, smear: SyntheticSmear) -> dict[str, object]:
+    height, width = smear.image.shape[:2]
+    return {
+        "id": image_id,
+        "file_name": name,
+        "width": width,
+        "height": height,
+        "seed": seed,
+        "stain": smear.stain,
+        "head_length": smear.head_length,
+    }
+
+
+def _write_coco(path: Path, images: list[dict[str, object]], annotations: list[dict[str, object]]) -> Path:
+    for identity, annotation in enumerate(annotations, start=1):
+        annotation["id"] = identity
+    categories = [
+        {"id": i, "name": name, "supercategory": "sperm"} for i, name in enumerate(CATEGORIES, start=1)
+    ]
+    with whole_text(path) as handle:
+        json.dump({"images": images, "annotations": annotations, "categories": categories}, handle)
     return path
 
 

@@ -13,15 +13,25 @@ import numpy as np
 
 from cascade.synthesis.canvas import Window, cloud, grid, step
 from cascade.synthesis.curves import STEP, CurveStyle, follow, trace
-from cascade.synthesis.slide import Slide
+from cascade.synthesis.slide import Grime, Slide
 from cascade.types import FloatArray
 
 TYPICAL_FIELD = 160.0
 """Area of a picture at the usual magnification, square head lengths; amounts below are for one such field."""
 
 
+def sample_grime(rng: np.random.Generator) -> Grime:
+    """One slide's dirt; amounts differ widely."""
+    return Grime(
+        debris=float(np.clip(np.exp(rng.normal(-0.8, 0.9)), 0, 2.5)),
+        mottle=float(rng.uniform(0, 0.015)) if rng.random() < 0.6 else 0.0,
+        haze=float(rng.uniform(0, 0.01)) if rng.random() < 0.6 else 0.0,
+        flecks=float(rng.gamma(1.0, 0.8)) if rng.random() < 0.3 else 0.0,
+    )
+
+
 def draw_debris(slide: Slide) -> None:
-    """Scatter debris; amounts differ widely from field to field."""
+    """Scatter debris; kinds differ widely from field to field."""
     height, width = slide.canvas.shape
     area = height * width / slide.unit**2 / TYPICAL_FIELD
     amounts: list[tuple[Callable[[Slide], None], float]] = [
@@ -38,7 +48,8 @@ def draw_debris(slide: Slide) -> None:
         (_tangle, 0.25),
     ]
     _mottle(slide)
-    dirt = float(np.clip(np.exp(slide.rng.normal(-0.2, 0.7)), 0, 2.5))
+    _flecks(slide)
+    dirt = slide.grime.debris
     for draw, mean in amounts:
         for _ in range(slide.rng.poisson(mean * area * dirt * slide.rng.gamma(1.2, 0.8))):
             draw(slide)
@@ -74,11 +85,29 @@ class _Disc:
 def _mottle(slide: Slide) -> None:
     """Residual stain all over the slide: faint and slow, sometimes grained."""
     rng, canvas, unit = slide.rng, slide.canvas, slide.unit
-    for grain, most in ((unit * rng.uniform(1, 4), 0.022), (unit * rng.uniform(0.08, 0.4), 0.015)):
-        if rng.random() < 0.6:
+    for grain, amount in (
+        (unit * rng.uniform(1, 4), slide.grime.haze),
+        (unit * rng.uniform(0.08, 0.4), slide.grime.mottle),
+    ):
+        if amount > 0:
             colour = _colour(slide) + 1e-3
-            amount = cloud(rng, canvas.density.shape, grain) * np.float32(rng.uniform(0, most))
-            canvas.add(canvas.whole, amount, colour / colour.max())
+            uneven = cloud(rng, canvas.density.shape, grain) * np.float32(amount)
+            canvas.add(canvas.whole, uneven, colour / colour.max())
+
+
+def _flecks(slide: Slide) -> None:
+    """Fine precipitate: pale flecks of two dyes all over the slide, denser here and there."""
+    rng, canvas, unit = slide.rng, slide.canvas, slide.unit
+    if slide.grime.flecks <= 0:
+        return
+    shape = canvas.density.shape
+    where = np.clip(1 + 0.8 * cloud(rng, shape, unit * rng.uniform(1, 4)), 0.1, 3)
+    for _ in range(2):
+        grain = unit * float(np.exp(rng.uniform(np.log(0.04), np.log(0.16))))
+        raised = np.clip(cloud(rng, shape, grain) - rng.uniform(0.7, 1.5), 0, 1.2)
+        colour = _colour(slide) + 1e-3
+        depth = 0.05 * slide.grime.flecks * rng.uniform(0.4, 1.2)
+        canvas.add(canvas.whole, raised * where * np.float32(depth), colour / colour.max())
 
 
 def _place(slide: Slide) -> FloatArray:

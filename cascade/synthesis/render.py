@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cascade.errors import ConfigError
-from cascade.synthesis.camera import photograph, sample_label
+from cascade.synthesis.appearance import Appearance
+from cascade.synthesis.camera import Camera, optical_blur, photograph, sample_camera, sample_label
 from cascade.synthesis.canvas import Canvas
-from cascade.synthesis.debris import draw_debris
+from cascade.synthesis.debris import draw_debris, sample_grime
 from cascade.synthesis.flagella import FlagellumTruth, draw_flagellum
 from cascade.synthesis.heads import NO_HEAD, HeadTruth, draw_head
+from cascade.synthesis.imitation import camera_like, count_like, grime_like, stain_like, style_like
 from cascade.synthesis.residue import draw_residue
 from cascade.synthesis.scene import Scene, SceneSperm, sample_scene
-from cascade.synthesis.slide import Slide
+from cascade.synthesis.slide import Grime, Slide
 from cascade.synthesis.stains import Stain, sample_stain
 from cascade.types import FloatArray, Region, UInt8Array
 
@@ -78,6 +80,9 @@ def synthesize(
     shape: tuple[int, int] = (1024, 1280),
     head_length: float = 90.0,
     stain: str | None = None,
+    *,
+    like: Appearance | None = None,
+    magnification: float = 100.0,
 ) -> SyntheticSmear:
     """A synthetic stained smear with its truth; the same arguments give the same smear.
 
@@ -86,9 +91,13 @@ def synthesize(
         shape: `(height, width)`, pixels.
         head_length: typical long axis of a head, pixels; everything scales with it.
         stain: a name from `STAINS`, or None for a random one.
+        like: draw what looks like this instead; colours, widths, sharpness and amounts are its, `shape` and
+            `head_length` are not.
+        magnification: of the objective, 40 to 100: how sharp it can be; `head_length` says the size.
 
     Raises:
-        ConfigError: a size that is not positive, a negative seed, or an unknown stain.
+        ConfigError: a size that is not positive, a negative seed, an unknown stain or magnification, or a
+            stain beside `like`.
     """
     if seed < 0:
         raise ConfigError(f"seed must be 0 or more, got {seed}; choose a non-negative integer")
@@ -97,22 +106,33 @@ def synthesize(
             f"a field needs at least 16 × 16 px and a head length of 4 px or more, got shape {shape} and "
             f"head length {head_length}; choose a larger field or head"
         )
+    if stain is not None and like is not None:
+        raise ConfigError(f"expected a stain or an appearance, got both ({stain!r}); leave one out")
+    if not 40 <= magnification <= 100:
+        raise ConfigError(f"magnification must be 40 to 100, got {magnification}; choose 40, 60 or 100")
     rng = np.random.default_rng(seed)
+    if like is not None:
+        count = count_like(like, shape, head_length)
+        scene = sample_scene(rng, shape, head_length, count, style_like(rng, like))
+        return render(scene, stain_like(rng, like), rng, camera_like(like), grime_like(rng, like))
     palette = sample_stain(rng, stain)
-    scene = sample_scene(rng, shape, head_length)
-    return render(scene, palette, rng)
+    camera = replace(sample_camera(rng), halo=palette.halo)
+    camera = replace(camera, blur=float(np.hypot(camera.blur, optical_blur(magnification))))
+    return render(sample_scene(rng, shape, head_length), palette, rng, camera, sample_grime(rng))
 
 
-def render(scene: Scene, stain: Stain, rng: np.random.Generator) -> SyntheticSmear:
+def render(
+    scene: Scene, stain: Stain, rng: np.random.Generator, camera: Camera, grime: Grime
+) -> SyntheticSmear:
     """Draw a scene: debris below, flagella and heads, then the camera."""
     unit = scene.head_length
     label = sample_label(rng, scene.shape)
-    slide = Slide(Canvas(scene.shape, max(2, round(0.2 * unit)), label), rng, stain, unit)
+    slide = Slide(Canvas(scene.shape, max(2, round(0.2 * unit)), label), rng, stain, unit, grime)
     draw_debris(slide)
     noticed = float(rng.uniform(*NOTICED))
     drawn = (_draw_sperm(slide, one, noticed) for one in scene.sperm)
     truths = tuple(truth for truth in drawn if truth is not None)
-    image = photograph(slide.canvas.picture(), stain.background, rng, unit, label)
+    image = photograph(slide.canvas.picture(), stain.background, rng, unit, camera, label)
     return SyntheticSmear(image, truths, stain.name, unit)
 
 

@@ -111,6 +111,7 @@ def sample_scene(
     shape: tuple[int, int],
     head_length: float,
     count: float | None = None,
+    style: FieldStyle | None = None,
 ) -> Scene:
     """Lay out one field.
 
@@ -119,6 +120,7 @@ def sample_scene(
         shape: `(height, width)` of the picture, pixels.
         head_length: typical long axis of a head, pixels.
         count: expected number of heads in the picture; sampled where not given (0–25, mostly 4–14).
+        style: of the flagella; sampled where not given.
     """
     height, width = shape[0] / head_length, shape[1] / head_length
     expected = _sample_count(rng) if count is None else count
@@ -127,7 +129,7 @@ def sample_scene(
     centres = _scatter(rng, total, height, width)
     flow = rng.uniform(0, 2 * np.pi)
     alignment = rng.choice([0.0, 0.0, 1.0, 3.0])
-    style = _sample_field(rng)
+    style = _sample_field(rng) if style is None else style
     sperm = []
     for sperm_id, centre in enumerate(centres, start=1):
         heading = rng.vonmises(flow, alignment) if alignment else rng.uniform(0, 2 * np.pi)

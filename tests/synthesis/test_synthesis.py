@@ -14,7 +14,7 @@ from cascade.synthesis.curves import STEP, CurveStyle, follow, trace
 from cascade.synthesis.flagella import EDGE, draw_flagellum
 from cascade.synthesis.heads import draw_head
 from cascade.synthesis.scene import HeadShape, Scene, SceneSperm, sample_scene
-from cascade.synthesis.slide import Slide
+from cascade.synthesis.slide import Grime, Slide
 from cascade.types import Region
 
 SHAPE = (256, 320)
@@ -26,8 +26,13 @@ def smears() -> list[SyntheticSmear]:
     return [synthesize(seed, SHAPE, HEAD) for seed in range(8)]
 
 
+CLEAN = Grime(debris=0, mottle=0, haze=0, flecks=0)
+
+
 def slide(shape: tuple[int, int] = (100, 200), unit: float = 40.0) -> Slide:
-    return Slide(Canvas(shape, 8), np.random.default_rng(0), STAINS["diff-quik-like"], unit)
+    return Slide(
+        Canvas(shape, 8), np.random.default_rng(0), STAINS["diff-quik-like"], unit, Grime(1, 0, 0, 0)
+    )
 
 
 def sperm(centreline: list[tuple[float, float]], **changes: object) -> SceneSperm:
@@ -216,7 +221,8 @@ def test_every_stain_draws_heads_darker_than_the_slide(stain: str) -> None:
         nuclei |= one.nucleus.full(SHAPE) if one.nucleus is not None else False
     assert nuclei.any()
     green = smear.image[..., 1].astype(float)
-    assert np.median(green[nuclei]) < np.median(green) - 25
+    least = 15 if STAINS[stain].halo else 25  # nothing took a dye
+    assert np.median(green[nuclei]) < np.median(green) - least
 
 
 @pytest.mark.parametrize(

@@ -188,4 +188,5 @@ def test_a_stream_is_its_seed_and_its_start(monkeypatch: pytest.MonkeyPatch, lyi
 def test_the_stream_draws_synthetic_smears() -> None:
     one = next(iter(SmearStream(0, prompts=2)))
     assert one["image"].shape == (*SHAPE, 3)
-    assert one["image"].std() > 5
+    drawn = islice(SmearStream(0, prompts=2), 4)  # a single one may be nearly empty
+    assert max(each["image"].std() for each in drawn) > 5
