@@ -137,7 +137,7 @@ class Worker:
                 under_way |= {pool.submit(self._finish, claim, model) for claim in claims}
                 if len(under_way) < self._slots and not claims:
                     pause = min(pause * 1.02, _LATEST_PAUSE)
-                    self._stop.wait(pause)
+                    self._database.wait_for_change(pause)
                 elif claims:
                     pause = _IDLE_PAUSE
                 full = len(under_way) == self._slots or any(c.attempt > 1 for c in claims)
@@ -325,10 +325,11 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def run_worker(settings: Settings, device: str, worker_id: str | None, parent: int | None = None) -> None:
     """The whole life of a worker process."""
-    os.nice(settings.worker_niceness)
     if settings.worker_memory_bytes is not None and device == "cpu":
         resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes, resource.RLIM_INFINITY))
     worker = Worker(settings, device, worker_id, parent)
+    # On Linux this thread steps back and all that it starts from now on, but not the database's.
+    os.nice(settings.worker_niceness)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run()
