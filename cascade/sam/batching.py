@@ -137,7 +137,7 @@ def gathering(model: PromptableModel, most: int, note: Callable[[int], None]) ->
         model, most, note: as `GatheringModel` takes them.
     """
     if isinstance(model, BatchedModel):
-        return GatheringModel(model, most, note=note)
+        return GatheringModel(model, most, PATIENCE, note)
     return model
 
 
