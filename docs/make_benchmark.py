@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from marked import between
+
 from cascade.benchmark.report.summary import markdown
 from cascade.benchmark.results import RESULTS, read_results, schema
 
@@ -25,7 +27,7 @@ def main(arguments: list[str]) -> None:
     SCHEMA.write_text(schema_text(), "utf-8")
     page = renewed(PAGE.read_text("utf-8"))
     for out in arguments:
-        page = _between(page, *_TABLES, "\n" + markdown(read_results(Path(out) / RESULTS)) + "\n")
+        page = between(page, *_TABLES, "\n" + markdown(read_results(Path(out) / RESULTS)) + "\n")
     PAGE.write_text(page, "utf-8")
 
 
@@ -35,7 +37,7 @@ def renewed(page: str) -> str:
     Raises:
         ValueError: the page lacks its marks.
     """
-    return _between(page, *_SCHEMA, tables())
+    return between(page, *_SCHEMA, tables())
 
 
 def schema_text() -> str:
@@ -74,14 +76,6 @@ def _type(field: dict[str, Any]) -> str:
     if field.get("type") == "object":
         return f"name → {_type(field['additionalProperties'])}"
     return {"string": "text", "integer": "whole number"}.get(str(field.get("type")), str(field.get("type")))
-
-
-def _between(page: str, begin: str, end: str, text: str) -> str:
-    before, found, rest = page.partition(begin)
-    _, stop, after = rest.partition(end)
-    if not (found and stop):
-        raise ValueError(f"{PAGE.name}: expected the lines {begin!r} and {end!r}, found not both of them")
-    return f"{before}{begin}{text}{end}{after}"
 
 
 if __name__ == "__main__":

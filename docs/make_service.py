@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from marked import between
+
 from service.settings import Settings
 
 PAGE = Path(__file__).resolve().parent / "service.md"
@@ -27,11 +29,7 @@ def renewed(page: str) -> str:
     Raises:
         ValueError: the page lacks its marks.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE.name}: expected the lines {BEGIN!r} and {END!r}, found not both of them")
-    return f"{before}{begin}{table()}{end}{after}"
+    return between(page, BEGIN, END, table())
 
 
 def table() -> str:

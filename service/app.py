@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -43,6 +44,7 @@ def create_app(service: Service) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         service.audit.start()
+        gc.freeze()  # what stays for ever need not be looked through again and again, while requests wait
         chores = [
             asyncio.create_task(_every(_SWEEP, service.queue.free_expired)),
             asyncio.create_task(_every(_RETENTION, Retention(service).run)),

@@ -18,7 +18,10 @@ class BlobMissingError(Exception):
 
 
 class BlobWriter(Protocol):
-    """A blob that is being written; it appears at `commit`, whole and durable, or never."""
+    """A blob that is being written; it appears at `commit`, whole and durable, or never.
+
+    Making one touches no disk: its first `write` does.
+    """
 
     @property
     def size(self) -> int:
@@ -72,7 +75,7 @@ class _LocalBlobs:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def writer(self, key: str) -> BlobWriter:
-        return _LocalWriter(self._path(key))
+        return _LocalWriter(self._path(key), self._folder)
 
     def put(self, key: str, data: bytes) -> None:
         write_bytes(self._path(key), data)
@@ -105,25 +108,27 @@ class _LocalBlobs:
 
 
 class _LocalWriter:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, root: Path) -> None:
+        self._path, self._root = path, root
         self._part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.cs3-part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle: BinaryIO | None = self._part.open("wb")
+        self._handle: BinaryIO | None = None
+        self._ended = False
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        _opened(self._handle).write(data)
+        self._opened().write(data)
         self.size += len(data)
 
     def commit(self) -> None:
-        handle = _opened(self._handle)
+        handle = self._opened()
         handle.flush()
         os.fsync(handle.fileno())
         handle.close()
-        self._handle = None
+        self._ended = True
         self._part.replace(self._path)
-        for folder in (self._path.parent, self._path.parent.parent):  # the name must last too
+        folder = self._path
+        while folder != self._root:  # the names must last too
+            folder = folder.parent
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
@@ -131,12 +136,20 @@ class _LocalWriter:
                 os.close(descriptor)
 
     def abort(self) -> None:
-        if self._handle is not None:
+        if self._handle is not None and not self._ended:
             self._handle.close()
-            self._handle = None
             self._part.unlink(missing_ok=True)
             with suppress(OSError):
                 self._path.parent.rmdir()
+        self._ended = True
+
+    def _opened(self) -> BinaryIO:
+        if self._ended:
+            raise ValueError("expected an open blob writer, found one that is closed")
+        if self._handle is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = self._part.open("wb")
+        return self._handle
 
 
 class _RemoteBlobs:
@@ -185,15 +198,16 @@ class _RemoteWriter:
 
     def __init__(self, files: Any, path: str) -> None:
         self._files, self._path = files, path
-        self._handle: Any = tempfile.NamedTemporaryFile(prefix="cs3-blob-")  # noqa: SIM115
+        self._handle: Any = None
+        self._ended = False
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        _opened(self._handle).write(data)
+        self._opened().write(data)
         self.size += len(data)
 
     def commit(self) -> None:
-        handle = _opened(self._handle)
+        handle = self._opened()
         handle.flush()
         part = f"{self._path}.{secrets.token_hex(4)}.cs3-part"
         self._files.makedirs(self._path.rpartition("/")[0], exist_ok=True)
@@ -204,14 +218,14 @@ class _RemoteWriter:
     def abort(self) -> None:
         if self._handle is not None:
             self._handle.close()
-            self._handle = None
+        self._ended = True
 
-
-def _opened(handle: Any) -> Any:
-    """The handle of a writer that was neither committed nor aborted."""
-    if handle is None:
-        raise ValueError("expected an open blob writer, found one that is closed")
-    return handle
+    def _opened(self) -> Any:
+        if self._ended:
+            raise ValueError("expected an open blob writer, found one that is closed")
+        if self._handle is None:
+            self._handle = tempfile.NamedTemporaryFile(prefix="cs3-blob-")  # noqa: SIM115
+        return self._handle
 
 
 def _checked(key: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +21,7 @@ T = TypeVar("T")
 
 _TRIES = 7
 _FIRST_PAUSE = 0.1  # seconds; doubles
+_GLANCE = 0.004  # seconds between looks at whether another process has written
 _PASSING = ("08", "23505", "40", "53", "57")
 """PostgreSQL's codes: connection, a row that another was faster to add, conflict, resources, operator."""
 
@@ -40,11 +44,14 @@ class Database:
             self._engine = create_engine(address, connect_args={"timeout": 20}, pool_size=8, max_overflow=64)
             event.listen(self._engine, "connect", _set_up_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+            self._pieces: queue.SimpleQueue[_Piece[Any] | None] = queue.SimpleQueue()
+            threading.Thread(target=self._keep_writing, name="writer", daemon=True).start()
         else:
             self._engine = create_engine(address, pool_size=8, max_overflow=64)
         self._writing = self._engine.execution_options(writes=True)
-        self._turn, self._lock = threading.Lock(), threading.Lock()
-        self._waiting: list[_Piece[Any]] = []
+        self._lock, self._closed = threading.Lock(), False
+        self._listener: Any = None  # a connection of sqlite3
+        self._version = -1
 
     def create(self) -> None:
         """Make the tables that are not there yet."""
@@ -75,20 +82,54 @@ class Database:
             return self._persistently(lambda: self._alone(work))
         mine: _Piece[T] = _Piece(work)
         with self._lock:
-            self._waiting.append(mine)
-        with self._turn:
-            if not mine.done:
-                with self._lock:
-                    together, self._waiting = self._waiting, []
-                self._write_together(together)
+            if self._closed:  # and with it the thread that writes
+                return self._persistently(lambda: self._alone(work))
+            self._pieces.put(mine)
         return mine.outcome()
 
     def _alone(self, work: Callable[[Connection], T]) -> T:
         with self._writing.begin() as connection:
             return work(connection)
 
+    def wait_for_change(self, seconds: float) -> None:
+        """Wait so long, or until another process has written, where the database tells that cheaply (SQLite).
+
+        Some changes come early: those between two calls end the second at once.
+        """
+        if not self.is_sqlite:
+            time.sleep(seconds)
+            return
+        until = time.monotonic() + seconds
+        try:
+            while (left := until - time.monotonic()) > 0 and not self._has_changed():
+                time.sleep(min(left, _GLANCE))
+        except sqlite3.Error:  # whoever reads next is told
+            time.sleep(max(0.0, until - time.monotonic()))
+
+    def _has_changed(self) -> bool:
+        """Whether another connection has committed since this was asked last; some microseconds."""
+        with self._lock:
+            if self._listener is None:
+                self._listener = self._engine.raw_connection()
+            (version,) = self._listener.cursor().execute("PRAGMA data_version").fetchone()
+            changed, self._version = version != self._version, version
+            return bool(changed)
+
+    def _keep_writing(self) -> None:
+        """SQLite lets one write at a time, and each waits for the disk: what came meanwhile goes together.
+
+        One thread does it, with the priority of whoever opened the database: if a thread that steps back for
+        others held the lock, all would wait behind whatever it steps back for.
+        """
+        while (first := self._pieces.get()) is not None:
+            together = [first]
+            with suppress(queue.Empty):
+                while (following := self._pieces.get_nowait()) is not None:
+                    together.append(following)
+                self._pieces.put(None)  # the end, met on the way
+            self._write_together(together)
+
     def _write_together(self, pieces: Sequence[_Piece[Any]]) -> None:
-        """SQLite lets one write at a time, and each waits for the disk: what came meanwhile goes together."""
 
         def once() -> None:
             with self._writing.begin() as connection:
@@ -102,7 +143,7 @@ class Database:
                 piece.error = error
         finally:
             for piece in pieces:
-                piece.done = True
+                piece.done.set()
 
     def _persistently(self, once: Callable[[], T]) -> T:
         pause = _FIRST_PAUSE
@@ -122,7 +163,14 @@ class Database:
             raise OperationalError("the connection was lost", None, error) from error
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections, once what is being written is kept."""
+        with self._lock:
+            if self.is_sqlite and not self._closed:
+                self._pieces.put(None)
+            self._closed = True
+            if self._listener is not None:
+                self._listener.close()
+                self._listener = None
         self._engine.dispose()
 
 
@@ -131,7 +179,7 @@ class _Piece(Generic[T]):
 
     def __init__(self, work: Callable[[Connection], T]) -> None:
         self._work = work
-        self.done = False
+        self.done = threading.Event()
         self.error: Exception | None = None
         self._result: T
 
@@ -147,7 +195,8 @@ class _Piece(Generic[T]):
             self.error = error
 
     def outcome(self) -> T:
-        """What it gave, or raised."""
+        """What it gave, or raised, once it is done."""
+        self.done.wait()
         if self.error is not None:
             raise self.error
         return self._result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -76,8 +77,8 @@ def too_large(detail: str, action: str) -> ProblemError:
 
 
 def busy(detail: str, seconds: float) -> ProblemError:
-    """429 with Retry-After."""
-    after = max(1, round(seconds))
+    """429 with Retry-After, up to half as long again, lest those refused together come back together."""
+    after = max(1, round(seconds * random.uniform(1, 1.5)))
     action = f"Send the request again in {after} s."
     return ProblemError(429, "busy", detail, action, headers={"Retry-After": str(after)})
 

@@ -71,7 +71,7 @@ class _WorkerCollector(Collector):
             "cs3_stage_seconds", "Seconds spent in a stage of the pipeline.", labels=["worker", "stage"]
         )
         batches = CounterMetricFamily(
-            "cs3_batches", "Times that a worker had so many images in hand.", labels=["worker", "size"]
+            "cs3_batches", "Passes of the image encoder by their number of images.", labels=["worker", "size"]
         )
         memory = GaugeMetricFamily(
             "cs3_gpu_memory_bytes", "Memory of a worker's GPU.", labels=["worker", "kind"]

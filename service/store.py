@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import anyio.to_thread
 from sqlalchemy import Connection, Select, and_, case, delete, func, insert, select, update
 
 from service.blobs import Blobs
@@ -157,11 +158,12 @@ class Store:
         query = select(tasks).where(tasks.c.job_id == job_id, tasks.c.kind == "score")
         return self._database.read(lambda c: first_row(c.execute(query)))
 
-    def is_full(self, most: int) -> bool:
+    async def is_full(self, most: int) -> bool:
         """Whether at least `most` tasks wait, or did half a second ago: cheap enough for every request."""
         counted, waiting = self._counted
         if time.monotonic() - counted > _FRESH:
-            waiting = self.waiting()[0]
+            self._counted = time.monotonic(), waiting  # who comes meanwhile need not count too
+            waiting = (await anyio.to_thread.run_sync(self.waiting))[0]
             self._counted = time.monotonic(), waiting
         return waiting >= most
 
@@ -175,6 +177,10 @@ class Store:
         return int(waiting), int(running)
 
     # -- events
+
+    def wait_for_change(self, seconds: float) -> None:
+        """Wait so long, or until another process has written, as `Database.wait_for_change` does."""
+        self._database.wait_for_change(seconds)
 
     def progress(self, job_ids: Sequence[str]) -> dict[str, tuple[int, JobState]]:
         """Last event and state of each job."""

@@ -60,14 +60,15 @@ async def submit(
     """
     service = service_of(request)
     key = _idempotency_key(request)
-    if await anyio.to_thread.run_sync(service.store.is_full, service.settings.max_queue):
+    if await service.store.is_full(service.settings.max_queue):
         raise await _full(service)
     job_id = new_job_id()
     blob = f"jobs/{job_id}/images/upload"
     with service.limits.uploads.one("bodies to arrive", 2):
-        writer = await anyio.to_thread.run_sync(service.blobs.writer, blob)
-        try:
-            upload = await receive(request, writer, service.settings, file_fields)
+        writer = service.blobs.writer(blob)
+
+        def keep(rest: Callable[[], Upload]) -> tuple[str, bool]:
+            upload = rest()
             draft = describe(upload)
             make = draft.tasks or _images
             job = NewJob(
@@ -81,14 +82,17 @@ async def submit(
                 idempotency_key=key,
                 skipped=upload.skipped,
             )
-            size = writer.size
-            found = await anyio.to_thread.run_sync(_keep, service, job, writer)
+            found = _keep(service, job, writer)
+            service.metrics.received.inc(writer.size)
+            request.state.audit = {"job": found[0], "images": len(upload.files), "new": found[1]}
+            return found
+
+        try:
+            rest = await receive(request, writer, service.settings, file_fields)
+            return await anyio.to_thread.run_sync(keep, rest)  # all in one: each change of threads costs
         except BaseException:
             writer.abort()
             raise
-    service.metrics.received.inc(size)
-    request.state.audit = {"job": found[0], "images": len(upload.files), "new": found[1]}
-    return found
 
 
 def _keep(service: Service, job: NewJob, writer: BlobWriter) -> tuple[str, bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
@@ -88,10 +88,13 @@ class _Part:
 
 async def receive(
     request: Request, writer: BlobWriter, settings: Settings, file_fields: frozenset[str]
-) -> Upload:
+) -> Callable[[], Upload]:
     """Receive a form (`multipart/form-data`), or one zip as the whole body, into a blob.
 
     The writer is neither committed nor aborted.
+
+    Returns:
+        What is left to do, for a thread: it writes the rest, unpacks it where it is a zip, and may refuse it.
 
     Args:
         request: its body is read.
@@ -125,8 +128,7 @@ async def receive(
         form.feed(chunk)
         if form.waiting >= _FLUSH:
             await anyio.to_thread.run_sync(form.flush)
-    await anyio.to_thread.run_sync(form.finish)
-    return form.upload
+    return form.finish
 
 
 async def _body(request: Request, settings: Settings) -> AsyncIterator[bytes]:
@@ -217,13 +219,14 @@ class _Form:
         else:
             self._writer.write(data)
 
-    def finish(self) -> None:
-        """The body has ended."""
+    def finish(self) -> Upload:
+        """The body has ended; what was in it."""
         if self._parser is None and self._part is not None:
             self._ready.append((self._part, None))
         self.flush()
         if not self._ended:
             raise _bad_form("expected a form that ends with its boundary, found one that is cut short")
+        return self.upload
 
     # -- called by the parser
 

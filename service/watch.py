@@ -66,4 +66,4 @@ class Watch:
                         self._seen[job_id] = seen
                         for signal in self._waiting[job_id]:
                             signal.set()
-            await asyncio.sleep(_PAUSE)
+            await anyio.to_thread.run_sync(self._store.wait_for_change, _PAUSE)

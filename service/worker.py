@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from cascade.errors import CS3Error, ImageError, OutputError
+from cascade.sam.batching import gathering, taking_part
 from cascade.sam.protocol import PromptableModel
 from service import documents, engine
 from service.blobs import BlobMissingError, Blobs, open_blobs
@@ -117,7 +118,7 @@ class Worker:
 
         model = load_model(self._settings.model, self._state.device)
         engine.warm_up(model)
-        return model
+        return gathering(model, self._slots, self._stats.batch)
 
     def _work(self, model: PromptableModel) -> None:
         pause, sweep_at = _IDLE_PAUSE, 0.0
@@ -136,7 +137,7 @@ class Worker:
                 under_way |= {pool.submit(self._finish, claim, model) for claim in claims}
                 if len(under_way) < self._slots and not claims:
                     pause = min(pause * 1.02, _LATEST_PAUSE)
-                    self._stop.wait(pause)
+                    self._database.wait_for_change(pause)
                 elif claims:
                     pause = _IDLE_PAUSE
                 full = len(under_way) == self._slots or any(c.attempt > 1 for c in claims)
@@ -148,9 +149,6 @@ class Worker:
         claims = self._queue.claim(self._state.worker_id, most, busy)
         with self._lock:
             self._hands |= {claim.task_id: _Hand(claim) for claim in claims}
-            in_hand = len(self._hands)
-        if claims:
-            self._stats.batch(in_hand)
         return claims
 
     def step(self, model: PromptableModel) -> int:
@@ -201,7 +199,8 @@ class Worker:
                 )
             claim = self._queue.expand(claim, decoded.pages)
         read = time.perf_counter() - began
-        document = engine.work(decoded.pixels, decoded.pixel_size, claim.settings, model, read)
+        with taking_part(model):
+            document = engine.work(decoded.pixels, decoded.pixel_size, claim.settings, model, read)
         self._keep(claim, document, engine.picture(decoded.pixels))
         self._stats.image(document["stages"], document["seconds"])
 
@@ -326,10 +325,11 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def run_worker(settings: Settings, device: str, worker_id: str | None, parent: int | None = None) -> None:
     """The whole life of a worker process."""
-    os.nice(settings.worker_niceness)
     if settings.worker_memory_bytes is not None and device == "cpu":
         resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes, resource.RLIM_INFINITY))
     worker = Worker(settings, device, worker_id, parent)
+    # On Linux this thread steps back and all that it starts from now on, but not the database's.
+    os.nice(settings.worker_niceness)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run()

@@ -37,7 +37,7 @@ class WorkerStats:
             self._errors += 1
 
     def batch(self, size: int) -> None:
-        """So many images are in hand at a time."""
+        """So many images were encoded in one pass."""
         with self._lock:
             self._batches[size] += 1
 

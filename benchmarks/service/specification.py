@@ -4,8 +4,8 @@
     python benchmarks/service/specification.py --examples 100
 
 It reads the specification from a service that is started for it, makes requests from it, good ones and bad
-ones, and holds every answer against it. A second round is about a job that exists, so that what needs one is
-reached. Runs are repeatable.
+ones, and holds every answer against it. Further rounds are about a job and a benchmark that exist, so that
+what needs one is reached. Runs are repeatable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-from running import RunningService, as_png, parser, pictures, report
+from running import RunningService, as_png, parser, pictures, report, wait_for
 
 _CHECKS = (
     "not_a_server_error",
@@ -40,9 +40,11 @@ def main() -> None:
         service.wait_until_ready()
         config = Path(folder) / "schemathesis.toml"
         job_id = _a_job(service.url)
+        benchmark_id = _a_benchmark(service.url, job_id)
         for name, text, more in (
             ("whatever is made up", "", []),
             ("a job that exists", _existing(job_id), ["--exclude-operation-id", "delete_job"]),
+            ("a benchmark that exists", _existing(benchmark_id), ["--include-operation-id", "get_benchmark"]),
         ):
             config.write_text(text, "utf-8")
             run = _run(service.url, config, options, more)
@@ -78,6 +80,18 @@ def _a_job(url: str) -> str:
         image = as_png(pictures(1, 320, 260)[0])
         job = client.post("/v1/jobs", files={"images": image}).raise_for_status().json()
         client.get(f"/v1/jobs/{job['id']}/results", params={"wait": "true"}).raise_for_status()
+    return str(job["id"])
+
+
+def _a_benchmark(url: str, job_id: str) -> str:
+    """A benchmark that has succeeded: what was found in the job's image, scored against itself."""
+    with httpx.Client(base_url=url, timeout=300) as client:
+        found = client.get(f"/v1/jobs/{job_id}/results", params={"format": "coco"}).raise_for_status().content
+        files = [("truths", ("expert.json", found)), ("prediction", ("found.json", found))]
+        job = client.post("/v1/benchmarks", files=files).raise_for_status().json()
+        address = f"/v1/benchmarks/{job['id']}"
+        if not wait_for(lambda: client.get(address).status_code == 200, 300):
+            raise SystemExit(f"expected a benchmark that succeeds, found: {client.get(address).text}")
     return str(job["id"])
 
 

@@ -9,9 +9,10 @@ so threads may share one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -79,12 +80,27 @@ class MetaSam:
         Raises:
             ValueError: the array is not such an image, or has no pixels.
         """
+        return self.encode_together([self.prepare(image, head_length)])[0]()
+
+    def prepare(self, image: UInt8Array, head_length: float) -> MetaInput:
+        """An image as the encoder takes it; see `encode`."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
             raise ValueError(f"an image is (height, width, 3) uint8, got {image.dtype} {image.shape}")
         height, width = image.shape[:2]
+        resized = resized_shape((height, width))
+        # Pillow's antialiased bilinear filter is the one that SAM was trained with.
+        small = Image.fromarray(image).resize(resized[::-1], Image.Resampling.BILINEAR)
+        return MetaInput(np.array(small), (height, width))
+
+    def encode_together(self, prepared: Sequence[MetaInput]) -> list[Callable[[], MetaEncoding]]:
+        """One pass of the encoder over several images."""
         with torch.inference_mode(), self._autocast():
-            features = self._sam.image_encoder(self._prepare(image)).float()
-        return MetaEncoding(self, features, (height, width))
+            batch = torch.cat([self._normal(one.pixels) for one in prepared])
+            features = self._sam.image_encoder(batch).float()
+        return [
+            partial(MetaEncoding, self, features[index : index + 1], one.whole)
+            for index, one in enumerate(prepared)
+        ]
 
     def decode(self, encoding: MetaEncoding, prompts: Prompts) -> Masks:
         """Three candidate masks for every prompt; see `MetaEncoding.decode`."""
@@ -99,12 +115,10 @@ class MetaSam:
             scores[batch] = quality.float().clamp(0, 1).cpu().numpy()
         return Masks(logits, scores, MASK_SIDE / max(encoding.shape))
 
-    def _prepare(self, image: UInt8Array) -> Tensor:
+    def _normal(self, resized: UInt8Array) -> Tensor:
         """`(height, width, 3)` uint8 → `(1, 3, 1024, 1024)` normalised, padded with 0 (the mean colour)."""
-        height, width = resized_shape((image.shape[0], image.shape[1]))
-        # Pillow's antialiased bilinear filter is the one that SAM was trained with.
-        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-        pixels = torch.from_numpy(np.array(resized)).to(self._device).permute(2, 0, 1)
+        height, width = resized.shape[:2]
+        pixels = torch.from_numpy(resized).to(self._device).permute(2, 0, 1)
         normal = (pixels - self._sam.pixel_mean) / self._sam.pixel_std
         return F.pad(normal, (0, INPUT_SIDE - width, 0, INPUT_SIDE - height))[None]
 
@@ -137,6 +151,24 @@ class MetaSam:
         if self._precision == "float32":
             return nullcontext()
         return torch.autocast(self._device.type, torch.bfloat16)
+
+
+@dataclass(frozen=True, eq=False)
+class MetaInput:
+    """An image as Meta's encoder takes it.
+
+    Attributes:
+        pixels: `(h, w, 3)` uint8, the longest side 1024 px.
+        whole: `(height, width)` of the image.
+    """
+
+    pixels: UInt8Array
+    whole: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of every input: the encoder takes padded squares."""
+        return INPUT_SIDE, INPUT_SIDE, 3
 
 
 @dataclass(frozen=True, eq=False)

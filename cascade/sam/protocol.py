@@ -5,8 +5,9 @@ Implementations hold no state of an image: `encode` returns it, so one model ser
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,3 +103,25 @@ class PromptableModel(Protocol):
 
     def encode(self, image: UInt8Array, head_length: float) -> Encoding:
         """Encode `(height, width, 3)` RGB. `head_length` (pixels) lets a model choose its working scale."""
+
+
+class Prepared(Protocol):
+    """An image as a model's encoder takes it; those of equal shape can be encoded together."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the encoder's input, without the batch."""
+
+
+P = TypeVar("P", bound=Prepared)
+
+
+@runtime_checkable
+class BatchedModel(PromptableModel, Protocol[P]):
+    """A model whose encoder takes several images in one pass: `encode` is these three steps for one image."""
+
+    def prepare(self, image: UInt8Array, head_length: float) -> P:
+        """What comes before the encoder, on the CPU; arguments as of `encode`."""
+
+    def encode_together(self, prepared: Sequence[P]) -> list[Callable[[], Encoding]]:
+        """One pass of the encoder over images of equal shape; what comes after it is left to do for each."""

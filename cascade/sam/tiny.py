@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,27 @@ class TinyEncoding:
         return self.model._decode(self, prompts, part)
 
 
+@dataclass(frozen=True, eq=False)
+class _TinyInput:
+    """An image at its working scale.
+
+    Attributes:
+        pixels: `(H, W, 3)` uint8, padded as the network wants it.
+        scale: working pixels per image pixel.
+        size: width and height without the padding.
+        whole: width and height of the image.
+    """
+
+    pixels: UInt8Array
+    scale: float
+    size: tuple[int, int]
+    whole: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.pixels.shape
+
+
 class Tiny:
     """The shipped model on a device; safe to share between threads."""
 
@@ -73,18 +95,33 @@ class Tiny:
 
     def encode(self, image: UInt8Array, head_length: float) -> TinyEncoding:
         """Encode `(height, width, 3)` RGB at the working scale that `head_length` (pixels) asks for."""
+        return self.encode_together([self.prepare(image, head_length)])[0]()
+
+    def prepare(self, image: UInt8Array, head_length: float) -> _TinyInput:
+        """An image as the network takes it; see `encode`."""
         height, width = image.shape[:2]
         scale = _working_scale(height, width, head_length)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = cv2.resize(image, size, interpolation=method)
         padded = cv2.copyMakeBorder(small, 0, -size[1] % ALIGN, 0, -size[0] % ALIGN, cv2.BORDER_REPLICATE)
+        return _TinyInput(np.asarray(padded, np.uint8), scale, size, (width, height))
+
+    def encode_together(self, prepared: Sequence[_TinyInput]) -> list[Callable[[], TinyEncoding]]:
+        """One pass of the network over images of equal shape."""
+        pixels = np.stack([one.pixels for one in prepared])
         with torch.inference_mode(), self._precision():
-            batch = torch.from_numpy(padded).to(self._device).permute(2, 0, 1)[None].float()
+            batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float()
             features = self._network.encode(batch.contiguous(memory_format=torch.channels_last))
-            dense = features.dense[0, :, : size[1], : size[0]].float()
+        return [partial(self._finish, one, features, index) for index, one in enumerate(prepared)]
+
+    def _finish(self, one: _TinyInput, features: Features, index: int) -> TinyEncoding:
+        width, height = one.size
+        with torch.inference_mode():
+            features = features.pick(index)
+            dense = features.dense[0, :, :height, :width].float()
             maps = torch.cat([dense[:2].sigmoid(), dense[2:]]).permute(1, 2, 0).cpu().numpy()
-        return TinyEncoding(self, features, scale, size, _dense_maps(maps, (width, height)))
+        return TinyEncoding(self, features, one.scale, one.size, _dense_maps(maps, one.whole))
 
     def _decode(self, encoding: TinyEncoding, prompts: Prompts, part: Part) -> Masks:
         width, height = (-(-side // MASK_STRIDE) for side in encoding.size)

@@ -332,11 +332,12 @@ def test_ready_models_and_metrics(client, ready, work_off, worker):
     assert model == {"name": "tiny", "sha256": "a" * 64, "ready": True, "devices": ["cpu"], "workers": 1}
     submit(client, picture(2))
     work_off()
+    worker._stats.batch(3)  # as a model tells of each pass of its encoder
     worker._beat()
     text = client.get("/metrics").text
     assert 'cs3_http_requests_total{method="POST",path="/v1/jobs",status="202"} 1.0' in text
     assert 'cs3_queue_images{state="queued"} 0.0' in text
-    assert 'cs3_batches_total{size="1"' in text
+    assert 'cs3_batches_total{size="3"' in text
     assert 'stage="heads"' in text
 
 

@@ -51,7 +51,7 @@ def received(folder, request, **changes):
     blobs = open_blobs(str(folder / "blobs"))
     writer = blobs.writer("jobs/j/images/upload")
     try:
-        upload = asyncio.run(receive(request, writer, limits, frozenset({"images", "image"})))
+        upload = asyncio.run(receive(request, writer, limits, frozenset({"images", "image"})))()
         writer.commit()
     finally:
         writer.abort()
