@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
-from cascade.skeleton import trace
+from cascade.skeleton import Branch, Skeleton, trace
 from cascade.tracing import Tracer, end_affinity
 from cascade.weights import LinkWeights
 
@@ -91,6 +91,43 @@ WHOLE, LEFT, RIGHT = ((20, 60), (180, 60)), ((20, 60), (90, 60)), ((110, 60), (1
 
 def test_a_gap_between_aligned_ends_is_bridged():
     assert all_ends(tracer(BROKEN).walks(EASY)) == {WHOLE}
+
+
+def test_a_line_does_not_turn_back_along_its_neighbour():
+    """Two lines end a few pixels apart, side by side: only a hairpin would join them."""
+    hairpin = lines(((40, 56), (150, 56)), ((40, 64), (150, 64)))
+    assert len(tracer(hairpin).walks(1e-5)) == 2
+
+
+@pytest.mark.parametrize(("shift", "walks"), [(0, 2), (20, 1)])
+def test_a_line_that_leaves_the_picture_goes_on_nowhere(shift, walks):
+    """Two aligned lines, along the border or 20 px from it."""
+    x = SHAPE[1] - 1 - shift
+    beside = lines(((x, 10), (x, 50)), ((x, 65), (x, 110)))
+    assert len(tracer(beside).walks(EASY)) == walks
+
+
+def drawn(*lines_):
+    """Lines as a skeleton's branches with free ends, a point a pixel."""
+    branches = [Branch(np.array(line, float), (2 * i, 2 * i + 1)) for i, line in enumerate(lines_)]
+    nodes = np.array([branch.points[end] for branch in branches for end in (0, -1)])
+    return Skeleton(branches, nodes, [[(i, end)] for i in range(len(branches)) for end in (0, 1)])
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_tail_runs_on_along_another_where_two_lie_on_each_other(share):
+    """One runs along y = 60; another comes from above, lies on it from x = 70 to 130, and leaves it below."""
+    along = [(x, 60) for x in range(10, 190)]
+    comes = [(x, 60 - (68 - x) / 3) for x in range(20, 69)]
+    leaves = [(x, 60 + (x - 132) / 3) for x in range(132, 181)]
+    skeleton = drawn(along, comes, leaves)
+    empty = DenseMaps(np.zeros(SHAPE), np.zeros(SHAPE), np.zeros((*SHAPE, 2)))
+    one = Tracer(skeleton, empty, HL, np.full((3, 2, 3, 2), np.nan), gap=0.7 * HL, share=share)
+    joined = [walk for walk in one.walks(0.3) if {1, 2} <= walk.branches]
+    assert len(joined) == share
+    for walk in joined:
+        assert walk.branches == {1, 2}
+        assert (walk.points[60:100, 1] == 60).all()  # along the line it lies on
 
 
 @pytest.mark.parametrize(("gap", "bridged"), [(19, False), (21, True)])
