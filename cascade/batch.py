@@ -26,7 +26,7 @@ from cascade.images import MAX_PIXELS, ImageFile, LoadedImage, with_page
 from cascade.inputs import output_names
 from cascade.outputs import PictureFiles
 from cascade.records import Record, RecordStore
-from cascade.types import Result, UInt8Array
+from cascade.types import Note, Result, UInt8Array
 
 ANNOTATIONS, TABLE, REPORT = "annotations.coco.json", "sperm.csv", "run.json"
 _INNER = ".cs3"
@@ -74,6 +74,7 @@ class Entry:
     Attributes:
         sperm, complete: how many were found, and how many of these have head and tail.
         reused: taken over from an earlier run.
+        notes: what to keep in mind about the picture.
     """
 
     file_name: str
@@ -88,6 +89,7 @@ class Entry:
     head_length_px: float | None = None
     head_length_source: str | None = None
     reused: bool = False
+    notes: tuple[Note, ...] = ()
 
 
 class Watcher:
@@ -291,4 +293,5 @@ def _entry(name: str, record: Record, reused: bool) -> Entry:
         head_length_px=float(result.head_length),
         head_length_source=result.head_length_source,
         reused=reused,
+        notes=result.notes,
     )

@@ -144,6 +144,44 @@ class InstancesConfig(_Stage):
     """What judges whether a sperm is right: its score."""
 
 
+class DoublesConfig(_Stage):
+    """Heads with two tails and tails with two heads: when a part that is alone is said to be such."""
+
+    enabled: bool = True
+    """Whether they are looked for at all."""
+    min_score: float = Field(0.6, ge=0, le=1)
+    """The second one fits at least this surely."""
+    max_distance_hl: float = Field(0.3, ge=0)
+    """A tail begins this near to the head's outline, at most."""
+    min_length_hl: float = Field(2.0, ge=0)
+    """A second tail is at least this long."""
+    min_tail_score: float = Field(0.4, ge=0, le=1)
+    """A second tail is at least this sure."""
+    min_head_score: float = Field(0.6, ge=0, le=1)
+    """A second head is at least this sure."""
+    max_beside: float = Field(0.3, ge=0, le=1)
+    """What runs beside the first tail for more of its length is that tail's halo."""
+
+
+class NotesConfig(_Stage):
+    """When an image gets a note: what is beyond these limits is out of focus, faint, overstained, tangled."""
+
+    enabled: bool = True
+    """Whether images get notes at all."""
+    max_edge_hl: float = Field(0.15, gt=0)
+    """Heads whose edges are wider are out of focus."""
+    min_tail_contrast: float = Field(7.0, ge=0)
+    """Tails that stand out from the background by fewer standard deviations of its noise are faint."""
+    max_head_density: float = Field(0.55, gt=0)
+    """Heads of greater optical density (log10, mean of the colours) are overstained."""
+    max_flagellum: float = Field(1.0, gt=0)
+    """More flagellum (head lengths in a square head length of the image) is a tangle."""
+    max_light: float = Field(250, ge=0, le=255)
+    """A brighter background (0–255, as photographed) is overexposed: faint tails are lost in it."""
+    min_light: float = Field(25, ge=0, le=255)
+    """A darker one is underexposed."""
+
+
 class CS3Config(_Stage):
     """The configuration of a run."""
 
@@ -154,6 +192,8 @@ class CS3Config(_Stage):
     joining: JoiningConfig = JoiningConfig()
     matching: MatchingConfig = MatchingConfig()
     instances: InstancesConfig = InstancesConfig()
+    doubles: DoublesConfig = DoublesConfig()
+    notes: NotesConfig = NotesConfig()
 
     @classmethod
     def paper(cls) -> CS3Config:

@@ -50,6 +50,7 @@ def _counts(result: Result) -> str:
         "image": f"{width}×{height} px, {scale}",
         "head length": f"{result.head_length:.1f} px ({result.head_length_source})",
         "model": result.model or "–",
+        **({"notes": "; ".join(note.text for note in result.notes)} if result.notes else {}),
         "time": f"{sum(result.seconds.values()):.1f} s",
     }
     return _table(list(facts), [[str(value) for value in facts.values()]])

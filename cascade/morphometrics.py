@@ -43,7 +43,8 @@ def measure(result: Result) -> list[Row]:
         None, never NaN. `head_angle_deg` is the direction of the long axis, counter-clockwise from +x in
         image view, in [0, 180); `head_tail_angle_deg` lies between the head's axis, pointing to where the
         tail starts, and the tail's first head length: 0 for a tail that goes straight on. `found_in` is
-        the stage that understood the tail.
+        the stage that understood the tail; `remarks` and `image_notes` say what is unusual about the sperm
+        and about the whole image.
     """
     return [_row(sperm, result) for sperm in result.sperm]
 
@@ -54,6 +55,8 @@ def _row(sperm: Sperm, result: Result) -> Row:
         "score": sperm.score,
         "complete": sperm.complete,
         "touches_border": touches_border(sperm.region, result.shape),
+        "remarks": "; ".join(map(str, sperm.remarks)) or None,
+        "image_notes": "; ".join(note.kind for note in result.notes) or None,
         "head_score": sperm.head.score if sperm.head else None,
         "tail_score": sperm.tail.score if sperm.tail else None,
         "found_in": sperm.tail.found_in if sperm.tail else None,

@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from cascade.config import CS3Config, HeadsConfig
+from cascade.doubles import find_doubles, remark_on
 from cascade.errors import ImageError
+from cascade.field import Field, measure_field, notes_on
 from cascade.heads import Encode, HeadRound, find_heads
 from cascade.instances import assemble, usable_maps
 from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
 from cascade.matching import Owners, Views, best_total, fitting, match
 from cascade.necks import Neck, find_necks
+from cascade.preprocess import background, grown, normalise, paint_white
 from cascade.preprocess import foreground as whitened_foreground
-from cascade.preprocess import grown, normalise, paint_white
 from cascade.rounds import TailRound, beside
 from cascade.sam.protocol import DenseMaps, Encoding, PromptableModel
 from cascade.tails import find_tails
@@ -49,6 +51,7 @@ class Trace:
     tails: list[Tail] = field(default_factory=list)
     fits: Mapping[tuple[int, int], Pair] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
+    measures: Field | None = None
 
 
 def segment(
@@ -134,6 +137,9 @@ def segment(
     )
     trace.encoding, trace.pieces = first[0], pieces
     trace.heads, trace.necks, trace.tails, trace.fits, trace.pairs = heads, necks, tails, fits, pairs
+    with clock("notes"):
+        known = trace.tail_rounds[0].skeleton if tail_rounds else None
+        trace.measures = measure_field(background(pixels), dark, heads, tails, known, head_length)
     return Result(
         shape=shape,
         sperm=sperm,
@@ -143,6 +149,7 @@ def segment(
         seconds=clock.seconds,
         model=model.name,
         model_sha256=model.sha256,
+        notes=notes_on(trace.measures, len(heads), config.notes),
     )
 
 
@@ -170,6 +177,8 @@ def put_together(
         pairs = best_total(fits, config.matching)
     with clock("instances"):
         sperm = assemble(heads, tails, pairs, head_length, dark.shape, config.instances, dark)
+        doubles = find_doubles(heads, tails, pairs, fits, head_length, config.doubles)
+        sperm = remark_on(sperm, doubles, heads, tails, pairs)
     return sperm, tails, fits, pairs
 
 

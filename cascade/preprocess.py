@@ -21,9 +21,15 @@ _BACKGROUND_WINDOW = 51
 
 
 def normalise(image: UInt8Array) -> UInt8Array:
-    """Divide out the background: `(height, width, 3)` RGB in, the same out, background at `WHITE`.
+    """Divide out the background: `(height, width, 3)` RGB in, the same out, background at `WHITE`."""
+    scaled = image.astype(np.float32) * (WHITE / np.maximum(background(image), 1.0))
+    return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
 
-    The background is the median over windows of about a third of the image's width: no sperm fills one.
+
+def background(image: UInt8Array) -> FloatArray:
+    """`(height, width, 3)`: what an RGB image would show without sperm.
+
+    That is the median over windows of about a third of the image's width: no sperm fills one.
     """
     height, width = image.shape[:2]
     factor = min(1.0, _BACKGROUND_WIDTH / width)
@@ -31,9 +37,7 @@ def normalise(image: UInt8Array) -> UInt8Array:
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     median = np.stack([cv2.medianBlur(channel, _BACKGROUND_WINDOW) for channel in cv2.split(small)], -1)
     smooth = cv2.GaussianBlur(median.astype(np.float32), (0, 0), _BACKGROUND_WINDOW / 4)
-    background = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
-    scaled = image.astype(np.float32) * (WHITE / np.maximum(background, 1.0))
-    return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def paint_white(image: UInt8Array, mask: BoolArray) -> UInt8Array:

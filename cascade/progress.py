@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cascade.batch import Entry, Watcher
+from cascade.batch import REPORT, Entry, Watcher
 from cascade.console import say, say_error
 
 _MEMORY_OF_SPEED = 600.0  # seconds over which the time left is judged: images take seconds, not milliseconds
@@ -86,6 +87,19 @@ def show_summary(entries: Sequence[Entry], out: Path) -> None:
         table.add_row("seconds a picture", f"{statistics.median(fresh):.2f} (median)")
     table.add_row("results in", str(out))
     Console().print(table)
+    for line in noted(entries):
+        say(line)
+
+
+def noted(entries: Sequence[Entry]) -> list[str]:
+    """A line for every kind of note: how many pictures have it, and what it says."""
+    good = [entry for entry in entries if entry.error is None]
+    texts = {note.kind: note.text for entry in good for note in entry.notes}
+    counts = Counter(note.kind for entry in good for note in entry.notes)
+    return [
+        f"{count} of {len(good)} pictures: {texts[kind]} ({REPORT} says which)"
+        for kind, count in counts.most_common()
+    ]
 
 
 def show_failures(entries: Sequence[Entry]) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ import numpy as np
 
 from cascade.exports.atomic import write_bytes
 from cascade.exports.table import Row
-from cascade.types import FloatArray, Head, Region, Result, Sperm, Tail
+from cascade.types import FloatArray, Head, Note, Region, Remark, Result, Sperm, Tail
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +101,7 @@ def encode(record: Record) -> dict[str, Any]:
             "seconds": _floats(result.seconds),
             "model": result.model,
             "model_sha256": result.model_sha256,
+            "notes": [asdict(note) for note in result.notes],
         },
     }
 
@@ -113,7 +114,8 @@ def decode(values: dict[str, Any]) -> Record:
     """
     result = values["result"]
     sperm = tuple(_decode_sperm(one) for one in result["sperm"])
-    restored = Result(**(result | {"shape": tuple(result["shape"]), "sperm": sperm}))
+    notes = tuple(Note(**note) for note in result.get("notes", ()))
+    restored = Result(**(result | {"shape": tuple(result["shape"]), "sperm": sperm, "notes": notes}))
     return Record(restored, values["rows"], values["annotations"], values["stages"], values["seconds"])
 
 
@@ -143,6 +145,7 @@ def _encode_sperm(sperm: Sperm) -> dict[str, Any]:
             "width": float(tail.width),
             "found_in": tail.found_in,
         },
+        "remarks": [asdict(remark) for remark in sperm.remarks],
     }
 
 
@@ -154,7 +157,8 @@ def _decode_sperm(values: dict[str, Any]) -> Sperm:
     if tail is not None:
         line: FloatArray = np.array(tail["centreline"], np.float64).reshape(-1, 2)
         tail = Tail(**(tail | {"centreline": line, "region": _decode_region(tail["region"])}))
-    return Sperm(values["sperm_id"], head, tail, values["score"])
+    remarks = tuple(Remark(**remark) for remark in values.get("remarks", ()))
+    return Sperm(values["sperm_id"], head, tail, values["score"], remarks)
 
 
 def _encode_region(region: Region) -> dict[str, Any]:

@@ -164,6 +164,23 @@ class Pair:
     reverse: bool
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What is unusual about a sperm.
+
+    Attributes:
+        kind: "second tail" or "second head": this sperm has one, which stands apart as sperm `other`;
+            "second tail of" or "second head of": this is one, that of sperm `other`.
+        other: the other's `sperm_id`.
+    """
+
+    kind: str
+    other: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.other}"
+
+
 @dataclass(frozen=True, eq=False)
 class Sperm:
     """A head with its tail, or one of them alone.
@@ -171,12 +188,14 @@ class Sperm:
     Attributes:
         sperm_id: unique in its image, from 1.
         score: 0–1, of the whole sperm.
+        remarks: what is unusual about it; nothing for most.
     """
 
     sperm_id: int
     head: Head | None
     tail: Tail | None
     score: float
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         if self.head is None and self.tail is None:
@@ -199,6 +218,19 @@ class Sperm:
         return f"Sperm({self.sperm_id}, {parts}, score {self.score:.2f})"
 
 
+@dataclass(frozen=True)
+class Note:
+    """What to keep in mind about an image.
+
+    Attributes:
+        kind: for programs, such as "out of focus".
+        text: what was seen, what to expect of the result, and what to do.
+    """
+
+    kind: str
+    text: str
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What was found in one image.
@@ -211,6 +243,7 @@ class Result:
         pixel_size: µm a pixel, or None where unknown.
         seconds: stage name → seconds.
         model, model_sha256: which promptable model ran.
+        notes: what to keep in mind: out of focus, faint, tangled, …; none for most images.
     """
 
     shape: tuple[int, int]
@@ -221,6 +254,7 @@ class Result:
     seconds: Mapping[str, float] = field(default_factory=dict)
     model: str = ""
     model_sha256: str = ""
+    notes: tuple[Note, ...] = ()
 
     def __repr__(self) -> str:
         height, width = self.shape

@@ -110,6 +110,7 @@ def segmentation(kept: Kept) -> dict[str, Any]:
         "pixel_size_um": result["pixel_size"],
         "head_length_px": result["head_length"],
         "head_length_source": result["head_length_source"],
+        "notes": list(result.get("notes", ())),
         "sperm": _sperm(kept),
         "timings": {
             "waited": document["waited"],

@@ -132,6 +132,15 @@ class ModelUsed(_Answer):
     """Of its weights."""
 
 
+class ImageNote(_Answer):
+    """What to keep in mind about an image."""
+
+    kind: str
+    """For programs: `out of focus`, `faint`, `overstained`, …"""
+    text: str
+    """For people: what was seen, what to expect of the result, and what to do."""
+
+
 class Segmentation(_Answer):
     """What was found in one image."""
 
@@ -148,6 +157,8 @@ class Segmentation(_Answer):
     head_length_px: float
     head_length_source: str
     """"measured", "configuration" or "image width"."""
+    notes: list[ImageNote] = []
+    """Nothing for most images."""
     sperm: list[SpermAnswer]
     timings: Timings
     model: ModelUsed

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import weakref
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from cascade.errors import OutputError
 from cascade.exports.atomic import TEMPORARY
 from cascade.inputs import find_inputs
 from cascade.outputs import PictureFiles
+from cascade.progress import noted
+from cascade.types import Note
 
 SETTINGS = {"model": "stand-in", "model_sha256": "f" * 64, "configuration": {"heads": {"rounds": 3}}}
 
@@ -96,6 +99,25 @@ def test_run_json_tells_how_it_went(smears, tmp_path):
     assert (image["sperm"], image["complete"], image["error"]) == (1, 1, None)
     assert (image["head_length_px"], image["head_length_source"]) == (6.0, "measured")
     assert (image["width"], image["height"], image["pixel_size_um"]) == (60, 40, 0.1)
+
+
+def test_notes_are_in_run_json_and_in_what_is_said_at_the_end(smears, tmp_path):
+    faint = Note("faint", "faint: tails hardly stand out; stain longer")
+
+    def segment(pixels, pixel_size):
+        result = standin.segment(pixels, pixel_size)
+        return replace(result, notes=(faint,) if len(result.sperm) == 1 else ())
+
+    entries = batch.run(job([smears], tmp_path / "out", segment=segment))
+    count = sum(entry.sperm == 1 for entry in entries)
+    assert 0 < count < len(entries)
+    report = json.loads((tmp_path / "out" / REPORT).read_text())
+    assert [image["notes"] for image in report["images"]] == [
+        [asdict(faint)] if image["sperm"] == 1 else [] for image in report["images"]
+    ]
+    assert noted(entries) == [f"{count} of {len(entries)} pictures: {faint.text} (run.json says which)"]
+    again = batch.run(job([smears], tmp_path / "out", segment=segment, resume=True))
+    assert [(entry.reused, entry.notes) for entry in again] == [(True, one.notes) for one in entries]
 
 
 def test_folder_without_sperm_is_an_empty_result(tmp_path):

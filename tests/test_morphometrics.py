@@ -148,7 +148,7 @@ def test_what_is_missing_is_none_and_the_columns_stay() -> None:
     assert (both["head_score"], both["tail_score"], both["found_in"]) == (0.9, 0.8, "S3")
     assert all(value is None for name, value in alone.items() if name.startswith("tail_"))
     assert all(value is None for name, value in lost.items() if name.startswith("head_"))
-    assert None not in both.values()
+    assert [name for name, value in both.items() if value is None] == ["remarks", "image_notes"]
 
 
 def test_values_without_a_definition_are_none() -> None:

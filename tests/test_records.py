@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from cascade.exports import coco
 from cascade.records import Record, RecordStore
-from cascade.types import Head, Region, Result, Sperm, Tail
+from cascade.types import Head, Note, Region, Remark, Result, Sperm, Tail
 
 RNG = np.random.default_rng(0)
 HEAD = Head(
@@ -17,13 +17,18 @@ HEAD = Head(
 TAIL = Tail(Region(RNG.random((7, 4)) > 0.5, 0, 8), 0.7, RNG.random((11, 2)), np.float32(2.2), "knots")
 RESULT = Result(
     (20, 30),
-    (Sperm(1, HEAD, TAIL, 0.9), Sperm(2, HEAD, None, 0.5), Sperm(3, None, TAIL, 0.25)),
+    (
+        Sperm(1, HEAD, TAIL, 0.9, (Remark("second tail", 3),)),
+        Sperm(2, HEAD, None, 0.5),
+        Sperm(3, None, TAIL, 0.25, (Remark("second tail of", 1),)),
+    ),
     33.3,
     "measured",
     0.1,
     {"heads": 0.5},
     "tiny",
     "ab",
+    (Note("faint", "faint: stain longer"),),
 )
 
 

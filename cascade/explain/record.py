@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,9 @@ def document(story: Story, pictures: Iterable[str]) -> Values:
         "tails_alone": [{"mark": mark, "reason": why} for mark, why in story.lonely_tails.items()],
         "sperm": len(result.sperm),
         "complete": sum(sperm.complete for sperm in result.sperm),
+        "remarks": {one.sperm_id: list(map(str, one.remarks)) for one in result.sperm if one.remarks},
+        "field": None if story.trace.measures is None else asdict(story.trace.measures),
+        "notes": [asdict(note) for note in result.notes],
         "pictures": list(pictures),
     }
 

@@ -30,7 +30,7 @@ def stages(story: Story) -> list[Stage]:
         *(tail_round(chapter, story) for chapter in story.tail_rounds),
         knots(story),
         matches(story),
-        _picture("result", "Result", found, draw_overlay(story.image, result), _timing(story)),
+        _picture("result", "Result", found, draw_overlay(story.image, result), _notes(story), _timing(story)),
     ]
 
 
@@ -42,6 +42,16 @@ def _picture(name: str, title: str, summary: str, picture: UInt8Array, *legends:
         return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
 
     return Stage(name, title, summary, (Panel("", draw),), legends)
+
+
+def _notes(story: Story) -> Legend:
+    entries = [Entry("!", note.text) for note in story.result.notes]
+    entries += [
+        Entry(str(one.sperm_id), ", ".join(map(str, one.remarks)))
+        for one in story.result.sperm
+        if one.remarks
+    ]
+    return Legend("what to keep in mind", tuple(entries))
 
 
 def _timing(story: Story) -> Legend:

@@ -2,14 +2,15 @@
 
 Categories follow the five parts of the Sperm Parsing Dataset (Chen et al., CP-Net) and an undivided head; an
 undivided flagellum is a `tail`, an undivided head a `head`. Beside COCO's own fields an annotation has
-`sperm_id` (unique in the image), `score` (the sperm's) and `complete` (head and tail found).
+`sperm_id` (unique in the image), `score` (the sperm's) and `complete` (head and tail found); few have
+`remarks`, each with its `kind` and the `sperm_id` of the `other`, as in `types.Remark`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
 import numpy as np
@@ -56,7 +57,7 @@ def annotate(file_name: str, result: Result) -> AnnotatedImage:
 def annotate_parts(result: Result) -> list[dict[str, Any]]:
     """The annotations of one result: each sperm's head and tail, as far as they have pixels in the image."""
     return [
-        entry
+        entry | ({"remarks": [asdict(remark) for remark in sperm.remarks]} if sperm.remarks else {})
         for sperm in result.sperm
         for entry in annotate_sperm(
             sperm.sperm_id,

@@ -2,7 +2,8 @@
 
 Each sperm has a colour of its own, its head filled stronger than its tail, both thinly outlined; a number
 stands beside it. A part that is alone (no tail to the head, no head to the tail) has a dashed outline and no
-filling, and its number is grey.
+filling, and its number is grey. What is unusual about a sperm stands after its number; what to keep in mind
+about the image stands in its lower left corner.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _number(out: UInt8Array, result: Result, colours: dict[int, Colour], pen: _P
     canvas = ImageDraw.Draw(picture)
     halo = 2 * pen.line
     for sperm in result.sperm:
-        text = str(sperm.sperm_id)
+        text = ", ".join([str(sperm.sperm_id), *map(str, sperm.remarks)])
         box = canvas.textbbox((0, 0), text, pen.font, stroke_width=halo)
         left, top, right, bottom = (round(v) for v in box)
         x, y = _place(sperm, taken, right - left, bottom - top)
@@ -124,7 +125,16 @@ def _number(out: UInt8Array, result: Result, colours: dict[int, Colour], pen: _P
         dark: Colour = (colour[0] * 2 // 3, colour[1] * 2 // 3, colour[2] * 2 // 3)
         canvas.text((x - left, y - top), text, dark, pen.font, stroke_width=halo, stroke_fill=_WHITE)
         taken[y : y + bottom - top, x : x + right - left] += 2  # worse to hide than a tail
+    _caption(canvas, result, pen)
     return np.array(picture)
+
+
+def _caption(canvas: ImageDraw.ImageDraw, result: Result, pen: _Pen) -> None:
+    """Write what to keep in mind about the image into its lower left corner."""
+    text = ", ".join(note.kind for note in result.notes)
+    margin, bottom = 4 * pen.line, result.shape[0] - 4 * pen.line
+    halo = 2 * pen.line
+    canvas.text((margin, bottom), text, _ALONE, pen.font, anchor="ls", stroke_width=halo, stroke_fill=_WHITE)
 
 
 def _place(sperm: Sperm, taken: NDArray[np.uint8], width: int, height: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
 from cascade.exports import coco
-from cascade.types import Head, Region, Result, Sperm
+from cascade.types import Head, Region, Remark, Result, Sperm
 
 
 @pytest.fixture
@@ -88,3 +89,10 @@ def test_part_over_the_edge_is_cut_and_one_outside_left_out():
     result = Result((10, 10), tuple(Sperm(i, h, None, 1.0) for i, h in enumerate(heads, 1)), 4.0, "measured")
     (annotation,) = coco.annotate("a.png", result).annotations
     assert (annotation["bbox"], annotation["area"]) == ([0, 0, 2, 2], 4)
+
+
+def test_only_sperm_with_remarks_carry_them(crossing):
+    first = replace(crossing.sperm[0], remarks=(Remark("second tail", 4),))
+    annotated = coco.annotate_parts(replace(crossing, sperm=(first, *crossing.sperm[1:])))
+    carried = [(one["sperm_id"], one["remarks"]) for one in annotated if "remarks" in one]
+    assert carried == [(1, [{"kind": "second tail", "other": 4}])] * 2

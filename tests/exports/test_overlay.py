@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from PIL import Image
 
 from cascade.exports import overlay
 from cascade.exports.colours import sperm_colours
-from cascade.types import Head, Region, Result, Sperm
+from cascade.types import Head, Note, Region, Remark, Result, Sperm
 
 GREY = np.full((30, 40, 3), 200, np.uint8)
 
@@ -58,3 +59,25 @@ def test_colours_of_sperm_that_meet_differ(crossing):
     crossed = sperm_colours(moved)
     assert len({*colours.values()}) == 4
     assert crossed[1] != crossed[7]
+
+
+def test_a_remark_stands_beside_its_sperm_and_a_note_in_the_lower_left_corner():
+    grey = np.full((200, 400, 3), 200, np.uint8)
+    head = Head(
+        Region(np.ones((20, 30), bool), 180, 40),
+        1.0,
+        np.array([195.0, 50.0]),
+        np.array([1.0, 0.0]),
+        30.0,
+        20.0,
+    )
+    plain = Result((200, 400), (Sperm(1, head, None, 1.0),), 30.0, "measured")
+    noted = replace(plain, notes=(Note("faint", "faint: stain longer"),))
+    changed = (overlay.draw(grey, noted) != overlay.draw(grey, plain)).any(-1)
+    rows, columns = np.nonzero(changed)
+    assert rows.min() > 170
+    assert columns.max() < 100
+    remarked = replace(plain, sperm=(replace(plain.sperm[0], remarks=(Remark("second tail", 2),)),))
+    changed = (overlay.draw(grey, remarked) != overlay.draw(grey, plain)).any(-1)
+    assert changed[:110, 100:].any()
+    assert not changed[110:].any()

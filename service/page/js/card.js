@@ -66,7 +66,8 @@ export class SpermCard {
       h("dl", {},
         fact("Head", sperm.what !== "tail alone" ? `${length(sperm.measurements, "head_length")} × ${length(sperm.measurements, "head_width")}` : "not found"),
         fact("Tail", sperm.what !== "head alone" ? length(sperm.measurements, "tail_length") : "not found"),
-        sperm.measurements.touches_border ? fact("Note", "touches the border, may be cut off") : null),
+        sperm.measurements.touches_border ? fact("Note", "touches the border, may be cut off") : null,
+        sperm.measurements.remarks ? fact("Remark", sperm.measurements.remarks) : null),
       h("div", { class: "review-form" },
         h("label", { for: "comment" }, "Comment"), this.text,
         h("div", { class: "review-buttons" }, this.rejecting, this.saving, this.kept)));

@@ -51,8 +51,9 @@ export class Inspector {
       return kept;
     }, () => this.viewer.svg.focus());
     this.switches = this.#toolbar();
+    const said = [...gone ? [gone] : [], ...(result.notes ?? []).map(({ text }) => text)];
     this.stage = h("section", { class: "stage", "aria-label": "Picture" }, this.switches,
-      gone ? h("p", { class: "gone" }, gone) : null,
+      said.length ? h("div", { class: "said", role: "note" }, said.map((text) => h("p", {}, text))) : null,
       this.viewer.element, this.#about(result, expires));
     this.side = h("aside", { class: "side", "aria-label": "Sperm" }, this.card.element, this.table.element);
     this.field.addEventListener("shown", () => this.#mark());
