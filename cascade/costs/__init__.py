@@ -1,1 +1,1 @@
-"""What prompts and architectures cost: time, memory, and what is asked of a model."""
+"""What prompts, architectures and mistakes cost: time, memory, accuracy."""

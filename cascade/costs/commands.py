@@ -1,4 +1,4 @@
-"""`cs3 costs`: what prompts and architectures cost: time, memory, and what is asked of a model."""
+"""`cs3 costs`: what prompts, architectures and mistakes cost: time, memory, accuracy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from cascade.benchmark.options import (
 from cascade.console import FAILED, reported, say
 
 app = typer.Typer(
-    help="Measure what prompts and architectures cost: time, memory, and what is asked of a model.",
+    help="Measure what prompts, architectures and mistakes cost: time, memory, accuracy.",
     no_args_is_help=True,
 )
 
@@ -75,6 +75,53 @@ def prompts_command(
         document = compare(comparison, variants, display)
         text = prompts.as_markdown(document)
         write_report(out, "prompts", document, text)
+    typer.echo(text, nl=False)
+
+
+@app.command("oracle")
+def oracle_command(
+    data: Data,
+    *,
+    images: Images,
+    out: Out,
+    until: Until = None,
+    after: After = None,
+    listed: Listed = None,
+    sample: Sample = 1,
+    limit: Limit = None,
+    model: Model = "tiny",
+    device: Device = "auto",
+    config: Config = None,
+    resume: Resume = False,
+) -> None:
+    """Tell the pipeline true heads, foreground, links or matches: how much nearer it comes to the experts.
+
+    The first expert in DATA tells, all score. Writes oracle.json, oracle.md and each row's prediction.
+    """
+    with reported():
+        from cascade.batch import check_out  # noqa: PLC0415
+        from cascade.benchmark.annotations import read_annotations  # noqa: PLC0415
+        from cascade.benchmark.datasets import Dataset, common_images  # noqa: PLC0415
+        from cascade.benchmark.devices import describe  # noqa: PLC0415
+        from cascade.benchmark.display import BenchmarkDisplay  # noqa: PLC0415
+        from cascade.benchmark.selection import Selection, find_images  # noqa: PLC0415
+        from cascade.benchmark.tables import write_report  # noqa: PLC0415
+        from cascade.config import CS3Config  # noqa: PLC0415
+        from cascade.costs import oracle  # noqa: PLC0415
+        from cascade.costs.comparison import Comparison  # noqa: PLC0415
+        from cascade.sam.registry import load_model  # noqa: PLC0415
+
+        settings = CS3Config() if config is None else CS3Config.from_toml(config)
+        check_out(out, resume)
+        truths = [Path(name) for name in dict.fromkeys(separated(data))]
+        experts = [Dataset(str(path), path, read_annotations(path)) for path in truths]
+        selection = Selection(listed, day(until), day(after), sample, limit)
+        files = find_images(common_images(experts), images, selection)
+        comparison = Comparison(truths, files, out, load_model(model, device), describe(device), resume)
+    with reported(FAILED, GO_ON), BenchmarkDisplay() as display:
+        document = oracle.run_oracle(comparison, settings, display)
+        text = oracle.as_markdown(document)
+        write_report(out, "oracle", document, text)
     typer.echo(text, nl=False)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cascade.batch import check_out
 from cascade.benchmark.score import score_files
@@ -22,6 +22,7 @@ from cascade.exports import coco
 from cascade.exports.atomic import clear_parts, whole_text
 from cascade.images import read_image
 from cascade.sam.protocol import PromptableModel
+from cascade.types import UInt8Array
 
 FORMAT = 1
 _INNER = Path(".cs3") / "trials"
@@ -29,6 +30,10 @@ _COUNTS = ("heads", "tails", "complete", "encodings", "batches", "head_prompts",
 
 Watch = Callable[[str, int, int], None]
 """Is told, after every image, the variant's name, how many images are done, and how many there are in all."""
+
+V = TypeVar("V", bound=Variant)
+Run = Callable[[V, str, UInt8Array, PromptableModel], Trial]
+"""Runs a variant on the image of this name, `(height, width, 3)` RGB."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,10 @@ class Comparison:
     resume: bool = False
 
 
+def _by_itself(variant: Variant, name: str, image: UInt8Array, model: PromptableModel) -> Trial:
+    return run_trial(variant, image, model)
+
+
 def compare(comparison: Comparison, variants: Sequence[Variant], watch: Watch) -> dict[str, Any]:
     """Run and score every variant.
 
@@ -63,50 +72,74 @@ def compare(comparison: Comparison, variants: Sequence[Variant], watch: Watch) -
         AnnotationError: a truth is damaged, or does not fit the images.
         OutputError: the results cannot be written, or `out` holds something else.
     """
-    out, model = comparison.out, comparison.model
-    check_out(out, comparison.resume)
-    basis = {"code_sha256": code_sha256(), "model_sha256": model.sha256, "device": comparison.device}
-    store = TrialStore(out / _INNER, {"format": FORMAT, **basis})
     entries = []
+    for variant, trials, prediction in run_variants(comparison, variants, watch):
+        figures = score_files(comparison.truths, prediction, images=list(trials))
+        entries.append(_entry(variant, list(trials.values()), figures))
+    clear_parts(comparison.out)
+    return described(comparison) | {"variants": entries}
+
+
+def run_variants(
+    comparison: Comparison, variants: Sequence[V], watch: Watch, run: Run[V] = _by_itself
+) -> Iterator[tuple[V, dict[str, Trial], Path]]:
+    """Every variant with its trial of every image, and the COCO file written of them.
+
+    Args:
+        comparison: what to run on.
+        variants: of the pipeline.
+        watch: told of progress.
+        run: runs a variant on an image of this name.
+
+    Raises:
+        ImageError: an image cannot be read.
+        OutputError: the results cannot be written, or `out` holds something else.
+    """
+    out = comparison.out
+    check_out(out, comparison.resume)
+    store = TrialStore(out / _INNER, {"format": FORMAT, **_basis(comparison)})
     for number, variant in enumerate(variants):
         trials: dict[str, Trial] = {}
         for name, path in comparison.images.items():
-            trials[name] = _trial(store, variant, path, model)
+            image = read_image(path)
+            trial = store.get(variant, image.sha256)
+            if trial is None:
+                trial = run(variant, name, image.pixels, comparison.model)
+                store.put(variant, image.sha256, trial)
+            trials[name] = trial
             done = number * len(comparison.images) + len(trials)
             watch(variant.name, done, len(variants) * len(comparison.images))
         prediction = out / "predictions" / f"{_file_name(variant.name)}.coco.json"
         _write_prediction(prediction, trials)
-        figures = score_files(comparison.truths, prediction, images=list(trials))
-        entries.append(_entry(variant, list(trials.values()), figures))
-    clear_parts(out)
+        yield variant, trials, prediction
+
+
+def described(comparison: Comparison) -> dict[str, Any]:
+    """What was compared, on what, as JSON values."""
     return {
         "format": FORMAT,
         "versions": versions(),
-        "model": model.name,
-        **basis,
+        "model": comparison.model.name,
+        **_basis(comparison),
         "truths": [path.name for path in comparison.truths],
         "images": list(comparison.images),
-        "variants": entries,
     }
+
+
+def _basis(comparison: Comparison) -> dict[str, str]:
+    """What trials depend on beside variant and image."""
+    model, device = comparison.model, comparison.device
+    return {"code_sha256": code_sha256(), "model_sha256": model.sha256, "device": device}
 
 
 def code_sha256() -> str:
     """Hash of the modules that a trial depends on: figures of other code are never taken over."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for pattern in ("*.py", "sam/*.py", "exports/*.py", "costs/trials.py"):
+    for pattern in ("*.py", "sam/*.py", "exports/*.py", "costs/trials.py", "costs/knowing.py"):
         for path in sorted(package.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def _trial(store: TrialStore, variant: Variant, path: Path, model: PromptableModel) -> Trial:
-    image = read_image(path)
-    trial = store.get(variant, image.sha256)
-    if trial is None:
-        trial = run_trial(variant, image.pixels, model)
-        store.put(variant, image.sha256, trial)
-    return trial
 
 
 def _write_prediction(path: Path, trials: Mapping[str, Trial]) -> None:

@@ -101,6 +101,28 @@ def test_interrupted_and_resumed(loaded, data, monkeypatch):
     assert done.exit_code == 0, done.output
 
 
+def test_oracle(loaded, data):
+    (data / "second.json").write_bytes((data / "experts.json").read_bytes())
+    truth, *rest = on(data)
+    done = run("oracle", f"{truth},{data / 'second.json'},{truth}", *rest, "--sample", 2, "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    assert loaded == [("tiny", "cpu")]
+    out = data.parent / "out"
+    document = json.loads((out / "oracle.json").read_text())
+    assert document["truths"] == ["experts.json", "second.json"]  # each once
+    assert document["images"] == ["2023-01-01.png", "2023-01-03.png"]
+    assert (out / "oracle.md").read_text() in done.stdout
+    assert "[14/14] all of it" in done.stderr
+    assert len(list((out / "predictions").iterdir())) == 7
+
+
+def test_oracle_of_a_damaged_truth_is_two(loaded, data):
+    (data / "experts.json").write_text("{")
+    done = run("oracle", *on(data))
+    assert (done.exit_code, "broken JSON" in done.stderr) == (2, True)
+    assert not (data.parent / "out").exists()
+
+
 def test_architectures(data, monkeypatch):
     asked = []
 
@@ -140,4 +162,4 @@ def test_unknown_architecture(data, monkeypatch):
 def test_the_command_holds_it():
     done = CliRunner().invoke(cli.app, ["costs", "--help"], prog_name="cs3")
     assert done.exit_code == 0, done.output
-    assert all(name in done.stdout for name in ("prompts", "architectures"))
+    assert all(name in done.stdout for name in ("prompts", "oracle", "architectures"))
