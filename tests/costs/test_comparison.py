@@ -35,7 +35,7 @@ def test_grid_asks_more_and_finds_the_same(data, tmp_path):
     foreground, grid = document["variants"]
     assert (foreground["name"], grid["name"]) == ("foreground", "grid 12×12")
     more = {name: grid["per_image"][name] - count for name, count in foreground["per_image"].items()}
-    assert more["head_prompts"] == 144 - 3  # heads drawn
+    assert more["head_prompts"] == 2 * (144 - 3)  # heads drawn; the first look at their length asks too
     assert more["tail_prompts"] >= 144 - 4  # tails drawn; joining asks again
     assert foreground["per_image"]["heads"] == grid["per_image"]["heads"] == 3
     rows = prompts.as_markdown(document).splitlines()[-2:]
