@@ -38,7 +38,7 @@ def wave(width: float, angle: float, length: float = 160.0) -> tuple[Region, flo
 def test_length_and_width_of_a_painted_tail_come_back(width: float, angle: float) -> None:
     region, length = wave(width, angle)
     found = measure_outline(AnnotatedSperm(1.0, {"tail": region}), SHAPE)
-    assert found["tail_length_px"] == pytest.approx(length, rel=0.03)
+    assert found["tail_length_px"] == pytest.approx(length, rel=0.05)
     assert found["tail_width_px"] == pytest.approx(width, rel=0.05)
     assert found["tail_area_px2"] == region.area
     assert "head_length_px" not in found
