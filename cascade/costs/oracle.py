@@ -38,6 +38,7 @@ ROWS: Mapping[str, tuple[str, ...]] = {
 }
 """Name → what the pipeline is told."""
 EXPERTS = "an expert"
+_TELLS = "the expert who tells"
 COLUMNS = (
     "mIoU",
     "mDice",
@@ -58,6 +59,11 @@ outlined vanish with it, which flatters); which ends of lines lie on one flagell
 whose flagellum a tail lies on, for matching, the longest piece first. Rows are scored against all truths, the
 one told included; *an expert* is each against the others. In brackets 95 % intervals by a bootstrap over
 images.
+"""
+
+_ABOUT_GAINS = """\
+What is gained on *as it is* against the truths that did not tell, which what is told does not flatter (paired
+intervals), and in parentheses how much of the lead of the expert who tells that is:
 """
 
 Drawn = Mapping[str, tuple[float, FloatArray]]
@@ -107,14 +113,18 @@ def run_oracle(
     _check_parts(experts[0], names)
     digest = hashlib.sha256(experts[0].path.read_bytes()).hexdigest()
     variants = [Informed(name, config, kinds, digest) for name, kinds in ROWS.items()]
+    tells, others = experts[0].name, [one.name for one in experts[1:]]
     rows: dict[str, Drawn] = {}
+    fair: dict[str, Drawn] = {}
     for variant, _, prediction in run_variants(comparison, variants, watch, partial(_run, experts[0])):
         score = score_method(variant.name, read_annotations(prediction), experts, names)
         rows[variant.name] = _drawn([score], resamples)
-    if len(experts) > 1:
-        rows[EXPERTS] = _drawn(expert_scores(experts, names), resamples)
+        fair[variant.name] = _drawn([score.against(*others or [tells])], resamples)
+    if others:
+        among = expert_scores(experts, names)
+        rows[EXPERTS], fair[EXPERTS] = _drawn(among, resamples), _drawn(among[:1], resamples)
     clear_parts(comparison.out)
-    entries = [_entry(name, rows, ROWS.get(name)) for name in rows]
+    entries = [_entry(name, rows[name], fair, ROWS.get(name)) for name in rows]
     configuration = config.model_dump(mode="json")
     return described(comparison) | {"configuration": configuration, "resamples": resamples, "rows": entries}
 
@@ -129,11 +139,13 @@ def as_markdown(document: Mapping[str, Any]) -> str:
         for names in (COLUMNS[:_FIRST], COLUMNS[_FIRST:])
     ]
     gains = [
-        [row["name"], *(_gain(row["gain"][name], row["closed"][name]) for name in _CLOSED)]
+        [
+            row["name"] if row["name"] != EXPERTS else _TELLS,
+            *(_gain(row["gain"][name], row["closed"][name]) for name in _CLOSED),
+        ]
         for row in rows[1:]
     ]
-    about = "What is gained on *as it is* (paired intervals), and how much of an expert's lead that is:\n"
-    return "\n".join([_basis(document), _NOTE, *tables, about, table(["", *_CLOSED], gains)])
+    return "\n".join([_basis(document), _NOTE, *tables, _ABOUT_GAINS, table(["", *_CLOSED], gains)])
 
 
 def _basis(document: Mapping[str, Any]) -> str:
@@ -172,29 +184,34 @@ def _drawn(scores: Sequence[MethodScore], resamples: int) -> Drawn:
     }
 
 
-def _entry(name: str, rows: Mapping[str, Drawn], kinds: Sequence[str] | None) -> dict[str, Any]:
-    """One row; what it is told is None for the experts, who know it all by themselves."""
-    row, base = rows[name], rows[next(iter(ROWS))]
+def _entry(name: str, row: Drawn, fair: Mapping[str, Drawn], kinds: Sequence[str] | None) -> dict[str, Any]:
+    """One row; what it is told is None for the experts, who know it all by themselves.
+
+    Against the truth that tells, what is told looks better than it is: gains are taken against the others.
+    """
+    here, base = fair[name], fair[next(iter(ROWS))]
     gains = {
-        column: interval(row[column][0] - base[column][0], row[column][1] - base[column][1]) for column in row
+        column: interval(here[column][0] - base[column][0], here[column][1] - base[column][1])
+        for column in here
     }
     return {
         "name": name,
         "told": None if kinds is None else list(kinds),
         "figures": {column: interval(*one).as_json() for column, one in row.items()},
         "gain": {column: one.as_json() for column, one in gains.items()},
-        "closed": {column: _closed(column, row, base, rows.get(EXPERTS)) for column in row},
+        "closed": {column: _closed(column, here, base, fair.get(EXPERTS)) for column in here},
     }
 
 
-def _closed(column: str, row: Drawn, base: Drawn, experts: Drawn | None) -> float | None:
-    """Share of the experts' lead that a row gains; None where they do not lead."""
-    if experts is None:
+def _closed(column: str, row: Drawn, base: Drawn, expert: Drawn | None) -> float | None:
+    """Share of an expert's lead that a row gains; None where there is none, all but surely."""
+    if expert is None:
         return None
-    lead = experts[column][0] - base[column][0]
-    if not (-lead if column in LOWER_IS_BETTER else lead) > 0:
+    lead = interval(expert[column][0] - base[column][0], expert[column][1] - base[column][1])
+    ahead = lead.high < 0 if column in LOWER_IS_BETTER else lead.low > 0
+    if not ahead:
         return None
-    share = (row[column][0] - base[column][0]) / lead
+    share = (row[column][0] - base[column][0]) / lead.value
     return None if np.isnan(share) else share
 
 

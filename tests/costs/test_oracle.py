@@ -15,7 +15,7 @@ from cascade.types import Region
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Two experts, whose heads are larger than the model's; the second overlooked a sperm in every image."""
+    """Two experts, whose heads are larger than the model's; the second saw one sperm an image."""
     folder = write_data(tmp_path_factory.mktemp("oracle") / "data", ("2023-01-01", "2023-01-02"))
     document = json.loads((folder / "experts.json").read_text())
     for annotation in document["annotations"]:
@@ -23,7 +23,7 @@ def data(tmp_path_factory):
             head, _ = masks(list(SPERM)[annotation["sperm_id"]])
             annotation["segmentation"] = coco.runs(Region.from_full(binary_dilation(head)), SHAPE)
     (folder / "experts.json").write_text(json.dumps(document))
-    document["annotations"] = [a for a in document["annotations"] if a["sperm_id"] != 2]
+    document["annotations"] = [a for a in document["annotations"] if a["sperm_id"] == 0]
     (folder / "second.json").write_text(json.dumps(document))
     return folder
 
@@ -50,19 +50,28 @@ def test_a_row_for_everything_told_and_one_for_the_experts(document):
     assert all(list(row["figures"]) == list(COLUMNS) for row in document["rows"])
 
 
-def test_gains_are_differences_and_shares_of_the_experts_lead(document):
+def test_gains_are_against_those_who_do_not_tell(document, data, tmp_path):
     rows = {row["name"]: row for row in document["rows"]}
-    base, heads, experts = rows["as it is"], rows["true heads"], rows[EXPERTS]
+    second = run_oracle(comparison(data, tmp_path, "second.json"), CS3Config(), silent, 50)["rows"][0]
+    base, heads, tells = rows["as it is"], rows["true heads"], rows[EXPERTS]
     assert base["gain"]["mIoU"] == {"value": 0, "low": 0, "high": 0}
-    for name in COLUMNS:
-        difference = heads["figures"][name]["value"] - base["figures"][name]["value"]
-        assert heads["gain"][name]["value"] == pytest.approx(difference)
-        lead = experts["figures"][name]["value"] - base["figures"][name]["value"]
-        if (lead < 0) if name == "length error" else (lead > 0):
-            assert heads["closed"][name] == pytest.approx(difference / lead)
-            assert experts["closed"][name] == pytest.approx(1)
-        else:
-            assert heads["closed"][name] is None
+    # The first expert has all that the second has, and two sperm more in every image.
+    assert tells["gain"]["mIoU"]["value"] == pytest.approx(1 - second["figures"]["mIoU"]["value"])
+    assert tells["gain"]["mIoU"]["value"] > heads["gain"]["mIoU"]["value"] > 0
+    share = heads["gain"]["mIoU"]["value"] / tells["gain"]["mIoU"]["value"]
+    assert heads["closed"]["mIoU"] == pytest.approx(share)
+    assert tells["closed"]["mIoU"] == 1
+
+
+def test_no_share_of_a_lead_that_there_is_not(document, data, tmp_path):
+    turned = comparison(data, tmp_path, "second.json", "experts.json")
+    overlooks = run_oracle(turned, CS3Config(), silent, 50)
+    for rows in (document["rows"], overlooks["rows"]):
+        for name, lead in rows[-1]["gain"].items():
+            ahead = lead["high"] < 0 if name == "length error" else lead["low"] > 0
+            assert all((row["closed"][name] is not None) == ahead for row in rows)
+    assert overlooks["rows"][0]["closed"]["mIoU"] is None  # the pipeline finds more than the one who tells
+    assert document["rows"][0]["closed"]["mIoU"] == 0
 
 
 def test_true_heads_are_the_first_experts(document):
@@ -77,7 +86,7 @@ def test_document_is_json_and_reads_well(document):
     text = as_markdown(document)
     assert "2 images; figures averaged over 2 truths; told by experts.json." in text
     figures, more, gains = (part.splitlines() for part in text.split("\n\n|")[1:])
-    assert len(figures) == len(more[:-2]) == 1 + 1 + 8
+    assert len(figures) == len(more[:-3]) == 1 + 1 + 8
     assert len(gains) == 1 + 1 + 7
     first = [cell.strip() for cell in figures[2].strip("|").split("|")]
     assert first[0] == "as it is"
