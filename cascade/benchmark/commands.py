@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -63,20 +62,17 @@ def benchmark(
     with reported():
         # What takes time to import waits until it is needed.
         from cascade.batch import check_out  # noqa: PLC0415
-        from cascade.benchmark.datasets import common_images, open_datasets  # noqa: PLC0415
         from cascade.benchmark.devices import describe  # noqa: PLC0415
         from cascade.benchmark.display import BenchmarkDisplay  # noqa: PLC0415
         from cascade.benchmark.methods import participants  # noqa: PLC0415
         from cascade.benchmark.run import Benchmark, check, run  # noqa: PLC0415
-        from cascade.benchmark.selection import Selection, find_images, named_experts  # noqa: PLC0415
+        from cascade.benchmark.selection import Selection, outlined  # noqa: PLC0415
         from cascade.config import CS3Config  # noqa: PLC0415
 
         check_out(out, resume)
         configuration = CS3Config() if config is None else CS3Config.from_toml(config)
-        everyone = open_datasets([Path(one) for one in separated(data)], images=images)
-        raters = named_experts(everyone, separated(experts or []))
         selection = Selection(listed, day(until), day(after), sample, limit)
-        files = find_images(common_images(raters), images, selection)
+        raters, files = outlined(separated(data), images, separated(experts or []), selection)
         words = describe(device)
         taking_part = participants(separated(methods), device, model=model, config=configuration)
         job = Benchmark(raters, files, taking_part, out, selection, words, resamples)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,9 +51,8 @@ def faults(
     """
     with reported():
         # What takes time to import waits until it is needed.
-        from cascade.benchmark.datasets import common_images, open_datasets  # noqa: PLC0415
         from cascade.benchmark.faults import FAULTS, as_markdown, try_fault  # noqa: PLC0415
-        from cascade.benchmark.selection import Selection, find_images, named_experts  # noqa: PLC0415
+        from cascade.benchmark.selection import Selection, outlined  # noqa: PLC0415
         from cascade.config import CS3Config  # noqa: PLC0415
         from cascade.pipeline import segment  # noqa: PLC0415
         from cascade.sam.registry import load_model  # noqa: PLC0415
@@ -64,10 +62,8 @@ def faults(
         if unknown := sorted(set(wanted) - set(FAULTS)):
             raise typer.BadParameter(f"expected any of {', '.join(FAULTS)}, got {', '.join(unknown)}")
         configuration = CS3Config() if config is None else CS3Config.from_toml(config)
-        everyone = open_datasets([Path(one) for one in separated(data)], images=images)
-        raters = named_experts(everyone, separated(experts or []))
         selection = Selection(listed, day(until), day(after), sample, limit)
-        files = find_images(common_images(raters), images, selection)
+        raters, files = outlined(separated(data), images, separated(experts or []), selection)
         loaded = load_model(model, device)
 
         def run(pixels: UInt8Array) -> Result:

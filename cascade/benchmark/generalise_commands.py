@@ -77,24 +77,21 @@ def generalise(
     with reported():
         # What takes time to import waits until it is needed.
         from cascade.batch import check_out  # noqa: PLC0415
-        from cascade.benchmark.datasets import common_images, open_datasets  # noqa: PLC0415
         from cascade.benchmark.devices import describe  # noqa: PLC0415
         from cascade.benchmark.display import BenchmarkDisplay  # noqa: PLC0415
         from cascade.benchmark.folds import Source, date_folds, synthetic_fold  # noqa: PLC0415
         from cascade.benchmark.gaps import write_generalisation  # noqa: PLC0415
         from cascade.benchmark.generalise import Job  # noqa: PLC0415
         from cascade.benchmark.generalise import generalise as run  # noqa: PLC0415
-        from cascade.benchmark.selection import Selection, find_images, named_experts  # noqa: PLC0415
+        from cascade.benchmark.selection import Selection, outlined  # noqa: PLC0415
         from cascade.config import CS3Config  # noqa: PLC0415
 
         check_out(out, resume)
         if not groups and not synthetic:
             raise typer.BadParameter("expected --groups or --synthetic above 0, got neither")
         configuration = CS3Config() if config is None else CS3Config.from_toml(config)
-        everyone = open_datasets([Path(one) for one in separated(data)], images=images)
-        raters = named_experts(everyone, separated(experts or []))
         selection = Selection(listed, day(until), day(after), sample, limit)
-        real = Source(raters, find_images(common_images(raters), images, selection))
+        real = Source(*outlined(separated(data), images, separated(experts or []), selection))
         display = BenchmarkDisplay()
 
         def teacher(name: str) -> Teach:

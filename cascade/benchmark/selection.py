@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from cascade.benchmark.datasets import Dataset
+from cascade.benchmark.datasets import Dataset, common_images, open_datasets
 from cascade.benchmark.splits import select_images
 from cascade.errors import AnnotationError, ImageError
 
@@ -93,6 +93,24 @@ def named_experts(experts: Sequence[Dataset], names: Sequence[str]) -> list[Data
             f"expected any of the experts {', '.join(known)}, found {unknown[0]!r}; correct --experts"
         )
     return [known[name] for name in names] or list(experts)
+
+
+def outlined(
+    data: Sequence[str], folder: Path, names: Sequence[str], selection: Selection
+) -> tuple[list[Dataset], dict[str, Path]]:
+    """The experts of a command line, and file name → image file of what all of them outlined.
+
+    Args:
+        data: one file or folder an expert.
+        folder: where the image files are.
+        names: of the experts that count; all where there is none.
+        selection: which of the images.
+
+    Raises:
+        AnnotationError, ImageError: as `open_datasets`, `named_experts` and `find_images`.
+    """
+    experts = named_experts(open_datasets([Path(one) for one in data], images=folder), names)
+    return experts, find_images(common_images(experts), folder, selection)
 
 
 def _read_list(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,9 @@ from cascade.benchmark.options import (
     separated,
 )
 from cascade.console import FAILED, reported
+
+if TYPE_CHECKING:
+    from cascade.benchmark.datasets import Dataset
 
 _GO_ON = "Interrupted. With --keep DIR the images that are done are kept: run the same command again."
 
@@ -98,9 +101,8 @@ def fit(
     be handed to --config; as cascade/weights.toml it becomes the default.
     """
     with reported():
-        from cascade.benchmark.datasets import common_images, open_datasets  # noqa: PLC0415
         from cascade.benchmark.display import BenchmarkDisplay  # noqa: PLC0415
-        from cascade.benchmark.selection import Selection, find_images, named_experts  # noqa: PLC0415
+        from cascade.benchmark.selection import Selection, outlined  # noqa: PLC0415
         from cascade.benchmark.splits import select_images  # noqa: PLC0415
         from cascade.config import CS3Config  # noqa: PLC0415
         from cascade.exports.atomic import write_bytes  # noqa: PLC0415
@@ -109,18 +111,18 @@ def fit(
         from cascade.fitting.study import FITTED, OF_KIND, study  # noqa: PLC0415
         from cascade.sam.registry import load_model  # noqa: PLC0415
 
-        paths = [Path(name) for name in separated(data or [])]
+        paths = separated(data or [])
         teacher = learn or (Teacher.EXPERTS if paths else Teacher.SYNTHETIC)
         if bool(paths) != (images is not None):
             raise typer.BadParameter("expected --data and --images together, or neither of them")
         if not (paths if teacher is Teacher.EXPERTS else synthetic):
             raise typer.BadParameter("expected --data and --images, or --synthetic, to learn from")
         settings = CS3Config() if config is None else CS3Config.from_toml(config)
-        raters = named_experts(open_datasets(paths, images=images), separated(experts or [])) if paths else []
-        files = {}
-        if raters and images is not None:
+        raters: list[Dataset] = []
+        files: dict[str, Path] = {}
+        if images is not None:
             selection = Selection(listed, day(until), day(after), sample, limit)
-            files = find_images(common_images(raters), images, selection)
+            raters, files = outlined(paths, images, separated(experts or []), selection)
         tested = set() if test_after is None else set(select_images(list(files), after=day(test_after)))
         if teacher is Teacher.EXPERTS and not set(files) - tested:
             raise typer.BadParameter("expected images to learn from, found none up to --test-after")
@@ -128,12 +130,12 @@ def fit(
     with reported(FAILED, _GO_ON), BenchmarkDisplay() as display:
         smears = from_smears(synthetic, seed, loaded, settings, keep, display)
         found = from_experts(files, raters, loaded, settings, keep, display)
-        outlined = [one for name, one in found.items() if name not in tested]
+        real = [one for name, one in found.items() if name not in tested]
         others = {"images after": [one for name, one in found.items() if name in tested]}
         if teacher is Teacher.EXPERTS:
-            learnt, others["synthetic smears"] = outlined, smears
+            learnt, others["synthetic smears"] = real, smears
         else:
-            learnt, others["other images"] = smears, outlined
+            learnt, others["other images"] = smears, real
         names = list(FITTED) if what is What.ALL else OF_KIND[what.value]
         judged = {words: several for words, several in others.items() if several}
         studies = study(learnt, judged, settings, names)
