@@ -15,6 +15,8 @@ from cascade.widths import measure_width
 
 _ALONE = 0.5
 """Factor on the score of a head or a tail that found no partner."""
+SURELY = (0.01, 0.99)
+"""Scores beyond these say no more about a sperm."""
 _LONG_HL = 10.0
 """Longer tails are no surer."""
 
@@ -72,7 +74,7 @@ def score_witnesses(pair: float, tail: Tail, head_length: float) -> FloatArray:
 
 
 def _log_odds(score: float) -> float:
-    return float(logit(np.clip(score, 0.01, 0.99)))
+    return float(logit(np.clip(score, *SURELY)))
 
 
 def _painted(tail: Tail, head_length: float, shape: tuple[int, int], config: InstancesConfig) -> Tail:

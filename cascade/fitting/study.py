@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import logit
 
 from cascade.config import CS3Config
 from cascade.fitting.candidates import Found, Table, tabulate
 from cascade.fitting.logistic import RIDGE, Fit, auc, calibration_error, cross_validated, fit, log_loss
+from cascade.instances import SURELY
 from cascade.types import FloatArray
 from cascade.weights import GapWeights, JunctionWeights, PairWeights, ScoreWeights, Weights
 
@@ -106,12 +108,8 @@ def table_of(name: str, images: Sequence[Found], pairs: FloatArray) -> Table:
         return table
     cut = len(pairs)
     seen = table.witnesses[:, cut:].copy()
-    seen[:, ScoreWeights.names().index("pair")] = np.clip(table.witnesses[:, :cut] @ pairs, *_SURELY)
+    seen[:, ScoreWeights.names().index("pair")] = np.clip(table.witnesses[:, :cut] @ pairs, *logit(SURELY))
     return Table(seen, table.right, table.image)
-
-
-_SURELY = (float(np.log(0.01 / 0.99)), float(np.log(0.99 / 0.01)))
-"""Log-odds of pairs are cut off here, as in `cascade.instances`."""
 
 
 def _study(

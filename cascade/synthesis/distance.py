@@ -16,11 +16,10 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import rankdata
 
 from cascade.errors import ConfigError
+from cascade.fitting.logistic import auc, fit
 from cascade.preprocess import WHITE
 from cascade.sam.tiny import Tiny
 from cascade.sam.tiny_network import STRIDE
@@ -33,6 +32,8 @@ FEWEST = 8
 """Crops that a comparison takes at least, of each set."""
 _FOLDS = 5
 _SUBSETS = 50
+_RIDGE = 0.02
+"""For each feature: hundreds of them, of a few hundred crops."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ def compare(first: Crops, second: Crops, seed: int = 0) -> Distance:
     return Distance(
         *_kid(*features, *pictures, rng),
         *_kid(*texture, *pictures, rng),
-        area_under_curve(score, y),
+        auc(score, y == 1),
         _accuracy(score, y),
         (len(first), len(second)),
     )
@@ -178,6 +179,7 @@ def cross_validated(x: FloatArray, y: FloatArray, groups: FloatArray, rng: np.ra
     Returns:
         `(n,)` probability of 1.
     """
+    x = np.hstack([np.ones((len(x), 1)), x])
     score = np.full(len(y), 0.5)
     fold = np.empty(len(y), int)
     for label in (0.0, 1.0):
@@ -188,14 +190,9 @@ def cross_validated(x: FloatArray, y: FloatArray, groups: FloatArray, rng: np.ra
         taught = fold != number
         if taught.all() or len(np.unique(y[taught])) < 2:
             continue
-        score[~taught] = _logistic(x[taught], y[taught])(x[~taught])
+        weights = fit(x[taught], y[taught] == 1, _RIDGE * x.shape[1]).weights
+        score[~taught] = expit(x[~taught] @ weights)
     return score
-
-
-def area_under_curve(score: FloatArray, y: FloatArray) -> float:
-    """Probability that a row of 1 scores above one of 0."""
-    ones, zeros = int((y == 1).sum()), int((y == 0).sum())
-    return float((rankdata(score)[y == 1].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
 def _corners(survey: Survey) -> FloatArray:
@@ -237,32 +234,6 @@ def _kid(
 def _half(groups: FloatArray, rng: np.random.Generator) -> FloatArray:
     names = rng.permutation(np.unique(groups))
     return names[: max(2, len(names) // 2)]
-
-
-def _logistic(x: FloatArray, y: FloatArray) -> _Model:
-    weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
-    strength = 0.02 * x.shape[1]
-
-    def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
-        slope, offset = parameters[:-1], parameters[-1]
-        z = x @ slope + offset
-        rest = weight * (expit(z) - y)
-        value = float((weight * (np.logaddexp(0, z) - y * z)).sum() + strength / 2 * slope @ slope)
-        return value, np.append(x.T @ rest + strength * slope, rest.sum())
-
-    found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
-    return _Model(found[:-1], float(found[-1]))
-
-
-@dataclass(frozen=True, eq=False)
-class _Model:
-    """A logistic regression."""
-
-    slope: FloatArray
-    offset: float
-
-    def __call__(self, x: FloatArray) -> FloatArray:
-        return np.asarray(expit(x @ self.slope + self.offset))
 
 
 def _accuracy(score: FloatArray, y: FloatArray) -> float:

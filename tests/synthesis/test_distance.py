@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from cascade.errors import ConfigError
+from cascade.fitting.logistic import auc
 from cascade.sam.tiny import load_tiny
 from cascade.synthesis import synthesize
 from cascade.synthesis.distance import (
     Crops,
-    area_under_curve,
     compare,
     cross_validated,
     kernel_distance,
@@ -44,19 +44,13 @@ def test_the_kernel_distance_is_unbiased() -> None:
     assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(len(values))
 
 
-def test_the_area_under_the_curve_counts_pairs_and_halves_ties() -> None:
-    y = np.array([1.0, 1.0, 0.0, 0.0])
-    assert area_under_curve(np.array([0.9, 0.8, 0.2, 0.1]), y) == 1
-    assert area_under_curve(np.array([0.9, 0.2, 0.2, 0.1]), y) == pytest.approx(3.5 / 4)
-
-
 def test_pictures_are_not_recognised_by_crops_of_their_own() -> None:
     """A mark of the picture, not of the set, must not help."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(20.0), 5)
     x = rng.normal(size=(20, 8))[groups.astype(int)] * 3
     y = (groups < 10).astype(float)
-    assert area_under_curve(cross_validated(x, y, groups, rng), y) < 0.75
+    assert auc(cross_validated(x, y, groups, rng), y == 1) < 0.75
 
 
 def test_crops_of_pictures_have_features_and_texture() -> None:
