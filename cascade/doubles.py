@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from cascade.config import DoublesConfig
 from cascade.geometry import polyline_length
 from cascade.matching import outline
-from cascade.types import FloatArray, Head, Pair, Remark, Sperm, Tail
+from cascade.rounds import beside
+from cascade.tracing import pixels
+from cascade.types import Head, Pair, Remark, Sperm, Tail
 
-_BESIDE_HL = 0.16
-"""What runs this near to another tail is that tail's halo, head lengths."""
 _GOES_ON_HL = 1.0
 """A tail that begins this near to the tip of another may be its continuation."""
 
@@ -32,12 +31,13 @@ class Double:
 
     Attributes:
         pair: index of the pair that it joins.
-        tail, head: index of the second tail, or of the second head; the other is None.
+        kind: "second tail" or "second head".
+        part: index of that tail, or of that head.
     """
 
     pair: int
-    tail: int | None = None
-    head: int | None = None
+    kind: str
+    part: int
 
 
 def find_doubles(
@@ -46,6 +46,7 @@ def find_doubles(
     pairs: Sequence[Pair],
     fits: Fits,
     head_length: float,
+    shape: tuple[int, int],
     config: DoublesConfig,
 ) -> list[Double]:
     """What stayed alone but surely belongs to a pair.
@@ -54,12 +55,13 @@ def find_doubles(
         heads, tails, pairs: as matched.
         fits: every head and tail that could be a pair, as `matching.fitting` gives it.
         head_length: pixels.
+        shape: `(height, width)` of the image.
         config: of this stage.
     """
     if not config.enabled:
         return []
     return [
-        *_second_tails(heads, tails, pairs, fits, head_length, config),
+        *_second_tails(heads, tails, pairs, fits, head_length, shape, config),
         *_second_heads(heads, tails, pairs, fits, head_length, config),
     ]
 
@@ -70,6 +72,7 @@ def _second_tails(
     pairs: Sequence[Pair],
     fits: Fits,
     head_length: float,
+    shape: tuple[int, int],
     config: DoublesConfig,
 ) -> list[Double]:
     """Of every head that has a tail, the surest other one."""
@@ -86,10 +89,10 @@ def _second_tails(
             and _touches(heads[head], tails[tail], fit.reverse, head_length, config)
             and polyline_length(tails[tail].centreline) >= config.min_length_hl * head_length
             and not _anothers(tail, pair.head, fits, config.min_score / 2)
-            and not _same_line(tails[pair.tail], pair.reverse, tails[tail], head_length, config)
+            and not _same_line(tails[pair.tail], pair.reverse, tails[tail], head_length, shape, config)
         ]
         if sure:
-            found.append(Double(number, tail=max(sure)[1]))
+            found.append(Double(number, "second tail", max(sure)[1]))
     return found
 
 
@@ -116,7 +119,7 @@ def _second_heads(
             and _touches(heads[head], tails[tail], fit.reverse, head_length, config)
         ]
         if sure:
-            found.append(Double(number, head=max(sure)[1]))
+            found.append(Double(number, "second head", max(sure)[1]))
     return found
 
 
@@ -132,23 +135,21 @@ def _anothers(tail: int, own: int, fits: Fits, least: float) -> bool:
     return any(t == tail and head != own and fit.score >= least for (head, t), fit in fits.items())
 
 
-def _same_line(first: Tail, reverse: bool, second: Tail, head_length: float, config: DoublesConfig) -> bool:
+def _same_line(
+    first: Tail,
+    reverse: bool,
+    second: Tail,
+    head_length: float,
+    shape: tuple[int, int],
+    config: DoublesConfig,
+) -> bool:
     """Whether a tail is the halo of another, or may be its continuation."""
     tip = first.centreline[0 if reverse else -1]
     if np.hypot(*(second.centreline[[0, -1]] - tip).T).min() <= _GOES_ON_HL * head_length:
         return True
-    return _share_beside(second.centreline, first.centreline, _BESIDE_HL * head_length) > config.max_beside
-
-
-def _share_beside(line: FloatArray, other: FloatArray, reach: float) -> float:
-    """Share of a line that lies within `reach` pixels of another."""
-    low = np.minimum(line.min(0), other.min(0)) - reach - 2
-    width, height = np.ceil(np.maximum(line.max(0), other.max(0)) - low + reach + 2).astype(int).tolist()
-    canvas = np.zeros((height, width), np.uint8)
-    points = (other - low).round().astype(np.int32)[:, None]
-    cv2.polylines(canvas, [points], False, 1, max(1, round(2 * reach)))
-    x, y = (line - low).round().astype(int).T
-    return float(canvas[y, x].mean())
+    near = beside([first], shape, head_length)
+    x, y = pixels(second.centreline, near)
+    return bool(near[y, x].mean() > config.max_beside)
 
 
 def remark_on(
@@ -166,13 +167,10 @@ def remark_on(
     remarks: dict[int, list[Remark]] = {}
     for double in doubles:
         whole = of_head[id(heads[pairs[double.pair].head])]
-        if double.tail is not None:
-            kind, other = "second tail", of_line[id(tails[double.tail].centreline)]
-        else:
-            assert double.head is not None
-            kind, other = "second head", of_head[id(heads[double.head])]
-        remarks.setdefault(whole, []).append(Remark(kind, other))
-        remarks.setdefault(other, []).append(Remark(f"{kind} of", whole))
+        is_tail = double.kind == "second tail"
+        other = of_line[id(tails[double.part].centreline)] if is_tail else of_head[id(heads[double.part])]
+        remarks.setdefault(whole, []).append(Remark(double.kind, other))
+        remarks.setdefault(other, []).append(Remark(f"{double.kind} of", whole))
     return tuple(
         replace(one, remarks=tuple(remarks[one.sperm_id])) if one.sperm_id in remarks else one
         for one in sperm

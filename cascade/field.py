@@ -17,8 +17,10 @@ from scipy import ndimage
 from cascade.config import NotesConfig
 from cascade.geometry import polyline_length, smooth_polyline
 from cascade.preprocess import WHITE
+from cascade.rounds import beside
 from cascade.skeleton import Skeleton
-from cascade.types import BoolArray, FloatArray, Head, Note, Tail
+from cascade.tracing import pixels
+from cascade.types import FloatArray, Head, Note, Tail
 
 _PROFILE_HL, _STEP_HL = 0.3, 0.02
 """Profiles across a head's outline reach this far to both sides, at steps of this length."""
@@ -32,8 +34,6 @@ _FEWEST = 30
 """Profiles that focus takes, at least."""
 _HEADS, _TAILS = 2, 3
 """So many heads or tails at least, or nothing is said about the stain of such."""
-_BESIDE_HL = 0.15
-"""Flagellum this near to a known tail is that tail's."""
 
 _ADVICE = {
     "nothing found": "no head was found; if there are sperm, check focus, stain, light and magnification",
@@ -121,8 +121,6 @@ def notes_on(field: Field, heads: int, config: NotesConfig) -> tuple[Note, ...]:
         heads: how many were found.
         config: where a measure is beyond its limit.
     """
-    if not config.enabled:
-        return ()
     true = {
         "nothing found": heads == 0,
         "out of focus": _over(field.edge_hl, config.max_edge_hl),
@@ -158,19 +156,13 @@ def _noise(dark: FloatArray) -> float:
 
 
 def _inside(head: Head, dark: FloatArray) -> float:
-    height, width = dark.shape
-    y, x = np.nonzero(head.region.mask)
-    y, x = np.clip(y + head.region.y0, 0, height - 1), np.clip(x + head.region.x0, 0, width - 1)
-    return float(np.median(dark[y, x])) if len(y) else 0.0
+    shades = dark[head.region.full(dark.shape)]
+    return float(np.median(shades)) if len(shades) else 0.0
 
 
 def _along_tails(tails: Sequence[Tail], dark: FloatArray) -> float:
-    height, width = dark.shape
-    shades = []
-    for tail in tails:
-        x, y = smooth_polyline(tail.centreline, 1.0, 0.0).round().astype(int).T
-        shades.append(float(np.median(dark[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)])))
-    return _median(shades)
+    places = [pixels(smooth_polyline(tail.centreline, 1.0, 0.0), dark) for tail in tails]
+    return _median([float(np.median(dark[y, x])) for x, y in places])
 
 
 def _edge_width(heads: Sequence[Head], dark: FloatArray, head_length: float) -> float | None:
@@ -204,22 +196,15 @@ def _edge_widths(head: Head, dark: FloatArray, head_length: float) -> FloatArray
 
 
 def _flagellum(
-    skeleton: Skeleton | None, tails: Sequence[Tail], shape: tuple[int, ...], head_length: float
+    skeleton: Skeleton | None, tails: Sequence[Tail], shape: tuple[int, int], head_length: float
 ) -> tuple[float, float, int]:
     """Length of all flagellum and of that beside every tail, pixels, and how often flagella meet."""
     if skeleton is None:
         return sum(polyline_length(tail.centreline) for tail in tails), 0.0, 0
-    owned = _beside(tails, shape, head_length)
+    owned = beside(tails, shape, head_length)
     total = left = 0.0
     for branch in skeleton.branches:
         x, y = branch.points.round().astype(int).T
         total += branch.length
         left += branch.length * float(1 - owned[y, x].mean())
     return total, left, sum(len(ends) > 2 for ends in skeleton.at_node)
-
-
-def _beside(tails: Sequence[Tail], shape: tuple[int, ...], head_length: float) -> BoolArray:
-    canvas = np.zeros(shape[:2], np.uint8)
-    lines = [tail.centreline.round().astype(np.int32)[:, None] for tail in tails]
-    cv2.polylines(canvas, lines, False, 1, max(1, round(2 * _BESIDE_HL * head_length)))
-    return canvas > 0

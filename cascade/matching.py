@@ -149,7 +149,10 @@ def meetings(
         for h, (head, edge) in enumerate(zip(heads, outlines, strict=True)):
             owned = _OWNED if ownership is None else float(ownership[h, t])
             for way in ways:
-                for neck in (*ends[h], *_beside(h, head, edge, ends[h], way, views.dark, config)):
+                for neck in (
+                    *ends[h],
+                    *_beside(h, head, edge, ends[h], way, views.dark, head_length, config),
+                ):
                     if not _near(neck, way, head_length, config):
                         continue
                     between = _SEEN if views.seen is None else _along(views.seen, neck.place, way.place)
@@ -165,13 +168,16 @@ def _beside(
     ends: Sequence[Neck],
     way: _TailEnd,
     dark: FloatArray | None,
+    head_length: float,
     config: MatchingConfig,
 ) -> Iterator[Neck]:
     """The neck beside the long axis from which a tail would leave, where the head's shades tell of it."""
-    if dark is not None and config.use_polarity:
-        neck = neck_beside(number, head, edge, way.place, dark)
-        if all(angle_between(neck.out, end.out) > _BESIDE_DEG for end in ends):
-            yield neck
+    if dark is None or not config.use_polarity:
+        return
+    place = _nearest(edge, way.place)
+    far = float(np.hypot(*(way.place - place))) > config.max_distance_hl * head_length
+    if not far and all(angle_between(place - head.centre, end.out) > _BESIDE_DEG for end in ends):
+        yield neck_beside(number, head, place, dark)
 
 
 def _log_odds(probability: float) -> float:
@@ -267,9 +273,15 @@ def _witnesses(
 
 def _anchor(head: Head, neck: Neck, edge: FloatArray, place: FloatArray) -> FloatArray:
     """Where on the head a tail begins: at the neck, or beside it where the tail comes from aside."""
-    nearest: FloatArray = edge[int(np.argmin(np.hypot(*(edge - place).T)))]
+    nearest = _nearest(edge, place)
     aside = angle_between(neck.out, place - neck.place)
     return nearest if aside > _SIDEWAYS and float(np.hypot(*(nearest - head.centre))) > 0 else neck.place
+
+
+def _nearest(edge: FloatArray, place: FloatArray) -> FloatArray:
+    """The point of an outline that is nearest to a place."""
+    nearest: FloatArray = edge[int(np.argmin(np.hypot(*(edge - place).T)))]
+    return nearest
 
 
 class Owners:

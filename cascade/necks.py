@@ -66,22 +66,20 @@ def find_necks(heads: Sequence[Head], dark: FloatArray | None = None) -> list[Ne
     return necks
 
 
-def neck_beside(number: int, head: Head, outline: FloatArray, place: FloatArray, dark: FloatArray) -> Neck:
-    """Where on the outline a tail that begins at a place would leave, when not at an end of the long axis.
+def neck_beside(number: int, head: Head, place: FloatArray, dark: FloatArray) -> Neck:
+    """A neck anywhere on the outline, for a tail that leaves beside the ends of the long axis.
 
     Round heads, bent ones and those drawn too large hardly have a long axis.
 
     Args:
         number: index of the head.
-        head: with an outline.
-        outline: `(n, 2)` x, y of the pixels on its edge.
-        place: `(2,)` x, y where the tail begins.
+        head: itself.
+        place: `(2,)` x, y on its outline.
         dark: `(height, width)` darkness of the normalised image.
     """
-    nearest = outline[int(np.argmin(np.hypot(*(outline - place).T)))]
-    out = nearest - head.centre
+    out = place - head.centre
     out = out / max(float(np.hypot(*out)), 1e-6)
-    return Neck(number, nearest, out, polarity(head, dark, out * head.length / 2) - _BESIDE)
+    return Neck(number, place, out, polarity(head, dark, out * head.length / 2) - _BESIDE)
 
 
 def polarity(head: Head, dark: FloatArray, half: FloatArray | None = None) -> float:

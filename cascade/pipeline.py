@@ -25,7 +25,7 @@ from cascade.preprocess import foreground as whitened_foreground
 from cascade.rounds import TailRound, beside
 from cascade.sam.protocol import DenseMaps, Encoding, PromptableModel
 from cascade.tails import find_tails
-from cascade.types import BoolArray, Head, Pair, Result, Sperm, Tail, UInt8Array
+from cascade.types import BoolArray, FloatArray, Head, Note, Pair, Result, Sperm, Tail, UInt8Array
 from cascade.widths import darkness
 
 ENOUGH_HEADS = 3
@@ -83,7 +83,9 @@ def segment(
     shape = pixels.shape[:2]
 
     with clock("preprocess"):
-        normalised = normalise(pixels)
+        light = background(pixels)
+        normalised = normalise(pixels, light)
+        dark = darkness(normalised)
     head_length, source = fallback_head_length(shape, config)
 
     def encode(picture: UInt8Array) -> tuple[Encoding, DenseMaps]:
@@ -105,7 +107,6 @@ def segment(
 
     with clock("tails"):
         covered = _covered(heads, shape, head_length)
-        dark = darkness(normalised)
         necks = find_necks(heads, dark if config.matching.use_polarity else None)
         tails, tail_rounds, gone = find_tails(
             normalised, foreground, covered, necks, encode, head_length, config.tails
@@ -124,9 +125,7 @@ def segment(
             necks,
         )
         pieces = tails + more
-    sperm, tails, fits, pairs = put_together(
-        normalised, first, heads, necks, pieces, head_length, config, clock
-    )
+    sperm, tails, fits, pairs = put_together(dark, first, heads, necks, pieces, head_length, config, clock)
 
     trace.normalised, trace.foreground = normalised, foreground
     trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = (
@@ -137,9 +136,12 @@ def segment(
     )
     trace.encoding, trace.pieces = first[0], pieces
     trace.heads, trace.necks, trace.tails, trace.fits, trace.pairs = heads, necks, tails, fits, pairs
-    with clock("notes"):
-        known = trace.tail_rounds[0].skeleton if tail_rounds else None
-        trace.measures = measure_field(background(pixels), dark, heads, tails, known, head_length)
+    notes: tuple[Note, ...] = ()
+    if config.notes.enabled:
+        with clock("notes"):
+            seen = tail_rounds[0].skeleton if tail_rounds else None
+            trace.measures = measure_field(light, dark, heads, tails, seen, head_length)
+            notes = notes_on(trace.measures, len(heads), config.notes)
     return Result(
         shape=shape,
         sperm=sperm,
@@ -149,12 +151,12 @@ def segment(
         seconds=clock.seconds,
         model=model.name,
         model_sha256=model.sha256,
-        notes=notes_on(trace.measures, len(heads), config.notes),
+        notes=notes,
     )
 
 
 def put_together(
-    normalised: UInt8Array,
+    dark: FloatArray,
     first: tuple[Encoding, DenseMaps],
     heads: list[Head],
     necks: list[Neck],
@@ -166,7 +168,6 @@ def put_together(
     """Match, join, match anew, and assemble: sperm, the tails as joined, what would fit, and the pairs."""
     with clock("matching"):
         owners = Owners(first[0], heads, head_length) if first[0].dense is not None else None
-        dark = darkness(normalised)
         views = Views(usable_maps(first[1]), first[1].tail, dark)
         pairs = match(heads, tails, head_length, config.matching, views, owners, necks)
     with clock("joining"):
@@ -177,7 +178,7 @@ def put_together(
         pairs = best_total(fits, config.matching)
     with clock("instances"):
         sperm = assemble(heads, tails, pairs, head_length, dark.shape, config.instances, dark)
-        doubles = find_doubles(heads, tails, pairs, fits, head_length, config.doubles)
+        doubles = find_doubles(heads, tails, pairs, fits, head_length, dark.shape, config.doubles)
         sperm = remark_on(sperm, doubles, heads, tails, pairs)
     return sperm, tails, fits, pairs
 

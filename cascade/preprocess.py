@@ -20,9 +20,15 @@ _BACKGROUND_WIDTH = 160
 _BACKGROUND_WINDOW = 51
 
 
-def normalise(image: UInt8Array) -> UInt8Array:
-    """Divide out the background: `(height, width, 3)` RGB in, the same out, background at `WHITE`."""
-    scaled = image.astype(np.float32) * (WHITE / np.maximum(background(image), 1.0))
+def normalise(image: UInt8Array, light: FloatArray | None = None) -> UInt8Array:
+    """Divide out the background: `(height, width, 3)` RGB in, the same out, background at `WHITE`.
+
+    Args:
+        image: as photographed.
+        light: its `background`, where that is known already.
+    """
+    light = background(image) if light is None else light
+    scaled = image.astype(np.float32) * (WHITE / np.maximum(light, 1.0))
     return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
 
 

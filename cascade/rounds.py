@@ -84,7 +84,7 @@ def understood(
     return gone & ~needed
 
 
-def beside(tails: list[Tail], shape: tuple[int, int], head_length: float) -> BoolArray:
+def beside(tails: Sequence[Tail], shape: tuple[int, int], head_length: float) -> BoolArray:
     """The pixels on and beside known tails, where what is left of them may look like another."""
     out = np.zeros(shape, bool)
     for tail in tails:

@@ -366,7 +366,7 @@ class Tracer:
         return frozenset((start, link.to))
 
 
-def pixels(points: FloatArray, picture: FloatArray) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+def pixels(points: FloatArray, picture: FloatArray | BoolArray) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     """Columns and rows of the pixels under points; a smoothed line may leave the picture by half a pixel."""
     height, width = picture.shape[:2]
     x, y = np.round(points).astype(int).T

@@ -2,7 +2,7 @@
 
 import pytest
 from drawn_field import CROSSING, Drawn, TruthModel, picture, swimming
-from test_matching import HEAD, HL, head_at, tail_along
+from test_matching import HEAD, HL, SHAPE, head_at, tail_along
 
 from cascade.config import CS3Config, DoublesConfig
 from cascade.doubles import Double, find_doubles
@@ -30,7 +30,7 @@ def doubles(heads, tails, **settings):
     matching = ALONE.matching
     fits = fitting(heads, tails, HL, matching)
     pairs = best_total(fits, matching)
-    return find_doubles(heads, tails, pairs, fits, HL, DoublesConfig(min_score=0.4, **settings)), pairs
+    return find_doubles(heads, tails, pairs, fits, HL, SHAPE, DoublesConfig(min_score=0.4, **settings)), pairs
 
 
 def test_a_drawn_head_with_two_tails_is_said_to_have_them():
@@ -59,7 +59,7 @@ def test_what_only_lies_near_gets_no_remark(sperm):
 def test_pairs_stay_as_they_are():
     found, pairs = doubles([HEAD], [FIRST, SECOND])
     assert [(pair.head, pair.tail) for pair in pairs] == [(0, 0)]
-    assert found == [Double(0, tail=1)]
+    assert found == [Double(0, "second tail", 1)]
 
 
 def test_a_second_tail_may_leave_the_same_neck():
@@ -83,9 +83,11 @@ def test_a_tail_that_could_be_another_heads_is_no_second_tail():
     fits = {(pair.head, pair.tail): pair for pair in pairs}
     fits[0, 1] = Pair(0, 1, HEAD.ends[0], 0.9, reverse=False)
     heads, tails = [HEAD, head_at(15, 100)], [FIRST, SECOND, tail_along((-1, 100), (-1, 10))]
-    assert find_doubles(heads, tails, pairs, fits, HL, DoublesConfig()) == [Double(0, tail=1)]
+    assert find_doubles(heads, tails, pairs, fits, HL, SHAPE, DoublesConfig()) == [
+        Double(0, "second tail", 1)
+    ]
     fits[1, 1] = Pair(1, 1, HEAD.ends[0], 0.5, reverse=False)
-    assert find_doubles(heads, tails, pairs, fits, HL, DoublesConfig()) == []
+    assert find_doubles(heads, tails, pairs, fits, HL, SHAPE, DoublesConfig()) == []
 
 
 @pytest.mark.parametrize(

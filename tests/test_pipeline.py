@@ -224,6 +224,12 @@ def test_every_stage_is_timed_and_traced():
     assert (trace.left[trace.heads[0].region.full(SHAPE)] == 240).all()
 
 
+def test_notes_may_be_switched_off():
+    quiet = CS3Config().changed(notes={"enabled": False})
+    assert [note.kind for note in segment(BLANK, model=TruthModel(())).notes] == ["nothing found"]
+    assert segment(BLANK, model=TruthModel(()), config=quiet).notes == ()
+
+
 def test_knots_may_be_switched_off():
     trace = Trace()
     segment(FIELD, model=MODEL, config=CS3Config(knots=KnotsConfig(enabled=False)), trace=trace)
