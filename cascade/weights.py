@@ -1,7 +1,7 @@
 """Weights of witnesses: how loudly each speaks, in log-odds, when links, pairs and sperm are judged.
 
-The defaults are those of `cascade/weights.toml`, a file of the form that `cs3 fit` writes; its head says where
-they come from. It has the form of any configuration: `--config` takes such a file too.
+The defaults are those of `cascade/weights.toml`, a file of the form that `cs3 fit` writes; its head says
+where they come from. It has the form of any configuration: `--config` takes such a file too.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +47,10 @@ _CELLS_AT_ONCE = {"cpu": 40_960, "cuda": 655_360}
 
 On a CPU, more at once is no faster (its caches overflow) and takes more memory.
 """
+
+
+_SHAPES = 32
+"""Convolutions compiled for CPUs that are kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,6 +254,9 @@ def load_tiny(path: Path = TINY_WEIGHTS, device: torch.device | None = None) -> 
     Raises:
         ModelError: the file is missing, damaged, or of another architecture.
     """
+    # Every image has a working scale of its own. The library that convolves on the CPU keeps what it has
+    # compiled for up to 1,024 shapes, hundreds of MiB; it reads this when it is first used.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_SHAPES))
     network = read_network(path)
     name = ARCHITECTURE if path == TINY_WEIGHTS else path.name
     return Tiny(network, device or torch.device("cpu"), sha256_of(path), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,12 @@ def test_weights_of_another_shape_or_number(weights: Path) -> None:
     save_file(state, weights, metadata)
     with pytest.raises(ModelError, match=r"neck\.bias"):
         load_tiny(weights)
+
+
+@pytest.mark.parametrize("own", [None, "7"])
+def test_compiled_convolutions_are_kept_for_a_few_shapes_unless_the_user_says_otherwise(monkeypatch, own):
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    if own is not None:
+        monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", own)
+    load_tiny()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == (own or "32")
