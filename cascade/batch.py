@@ -1,4 +1,4 @@
-"""Folders of images → results, one image after the other: the work behind `cs3 segment`.
+"""Folders of images → results, in the order of the images: the work behind `cs3 segment`.
 
 Every segmented picture is kept at once as a record below `OUT/.cs3`, and the files for all images together
 are put together from these records at the end. So memory stays flat, a bad image never stops the others, and
@@ -11,18 +11,21 @@ import json
 import os
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cascade import environment
+from cascade.engines.protocol import Engine, EngineLostError
 from cascade.errors import CS3Error, OutputError
 from cascade.exports import coco, table
 from cascade.exports.atomic import clear_parts, whole_text, write_bytes
-from cascade.images import MAX_PIXELS, ImageFile, LoadedImage, with_page
+from cascade.images import MAX_PIXELS, ImageFile, with_page
 from cascade.inputs import output_names
 from cascade.outputs import PictureFiles
 from cascade.records import Record, RecordStore
@@ -33,10 +36,6 @@ _INNER = ".cs3"
 _NOTE = b"What CS3 needs to go on with this folder (--resume). May be deleted when the run is complete.\n"
 
 
-Segmenter = Callable[[UInt8Array, float | None], Result]
-"""Pixels `(h, w, 3)` RGB and µm a pixel (None: unknown) → what is found in them."""
-
-
 @dataclass(frozen=True)
 class Job:
     """What a run is to do.
@@ -44,10 +43,9 @@ class Job:
     Attributes:
         inputs: image files.
         out: the folder for the results.
-        segment: the pipeline, ready to run.
+        engine: takes pixels `(h, w, 3)` RGB and µm a pixel (None: unknown), gives a `Result`.
         measure: rows of measurements of a result.
-        model, model_sha256: which promptable model `segment` uses.
-        configuration: its configuration, as JSON values.
+        configuration: that of the pipeline, as JSON values.
         pixel_size: µm a pixel of every image; None: as the files state it.
         resume: go on with what an earlier run left in `out`.
         files: kinds of files to write for each picture, of `PictureFiles.KINDS`.
@@ -56,10 +54,8 @@ class Job:
 
     inputs: Sequence[Path]
     out: Path
-    segment: Segmenter
+    engine: Engine
     measure: Callable[[Result], Sequence[table.Row]]
-    model: str
-    model_sha256: str
     configuration: Mapping[str, Any]
     pixel_size: float | None = None
     resume: bool = False
@@ -139,6 +135,7 @@ def run(job: Job, watcher: Watcher | None = None) -> list[Entry]:
 
     Raises:
         OutputError: the results cannot be written. What has been done until then is kept.
+        EngineLostError: the engine is gone; the same.
     """
     began = datetime.now(UTC)
     check_out(job.out, job.resume)
@@ -147,75 +144,108 @@ def run(job: Job, watcher: Watcher | None = None) -> list[Entry]:
     batch = _Batch(job, watcher or Watcher())
     for path, name in zip(job.inputs, output_names(job.inputs), strict=True):
         batch.take(path, name)
+    batch.finish_all()
     batch.assemble(began)
     return batch.entries
 
 
 class _Batch:
-    """A run at work. Of every picture it keeps an entry and the key of its record, nothing more."""
+    """A run at work. Of every picture it keeps an entry and the key of its record, nothing more.
+
+    An engine with several slots is handed pictures ahead; what comes of them is taken in their order.
+    """
 
     def __init__(self, job: Job, watcher: Watcher) -> None:
         self._job, self._watcher = job, watcher
         inner = job.out / _INNER
         settings = {
             "version": environment.version(),
-            "model_sha256": job.model_sha256,
+            "model_sha256": job.engine.model_sha256,
             "configuration": dict(job.configuration),
             "pixel_size": job.pixel_size,
         }
         self._records = RecordStore(inner / "records", settings)
         self._files = PictureFiles(job.out, inner / "written", job.files)
         self._troubles = inner / "errors"
+        self._ahead = 0 if job.engine.slots == 1 else 3 * job.engine.slots
+        self._later: deque[Callable[[], None]] = deque()
+        self._under_way: set[str] = set()  # keys
         self._keys: list[tuple[str, str]] = []
         self._columns = list(table.FIRST_COLUMNS)
         self.entries: list[Entry] = []
 
     def take(self, path: Path, name: str) -> None:
-        """Segment all pictures of a file."""
+        """Segment all pictures of a file, or hand them to the engine."""
         try:
             with ImageFile(path, self._job.max_pixels) as file:
                 for page in file.page_numbers:
                     self._take_page(file, page, with_page(name, page))
-        except OutputError:
+        except (OutputError, EngineLostError):
             raise
         except Exception as error:  # of the file itself; those of a page have been dealt with
             self._watcher.begin(name)
-            self._fail(name, error)
-        self._watcher.advance()
+            self._in_turn(partial(self._fail, name, error))
+        self._in_turn(self._watcher.advance)
+
+    def finish_all(self) -> None:
+        """Wait for what was handed to the engine."""
+        while self._later:
+            self._later.popleft()()
+
+    def _in_turn(self, step: Callable[[], None]) -> None:
+        self._later.append(step)
+        while len(self._later) > self._ahead:
+            self._later.popleft()()
 
     def _take_page(self, file: ImageFile, page: int | None, name: str) -> None:
         self._watcher.begin(name)
         key = self._records.key(file.sha256, page)
-
-        @cache
-        def load() -> LoadedImage:
-            return file.read(page)
-
+        if key in self._under_way:  # the same picture again
+            self.finish_all()
         try:
-            record = self._records.get(key)
-            reused = record is not None
-            if record is None:
-                record = self._records.put(key, self._segment(load))
-            self._files.update(name, key, record, lambda: load().pixels)
-        except OutputError:
+            step = self._begun(file, page, name, key)
+        except (OutputError, EngineLostError):
+            raise
+        except Exception as error:  # whatever is wrong with one picture, the others are wanted
+            step = partial(self._fail, name, error)
+        self._in_turn(step)
+
+    def _begun(self, file: ImageFile, page: int | None, name: str, key: str) -> Callable[[], None]:
+        """Do what can be done at once; returns what is left, to be done in turn."""
+        record = self._records.get(key)
+        if record is not None:
+            self._files.update(name, key, record, lambda: file.read(page).pixels)
+            return partial(self._keep, name, key, record, reused=True)
+        began = time.perf_counter()
+        image = file.read(page)
+        read = time.perf_counter() - began
+        answer = self._job.engine.submit(image.pixels, self._job.pixel_size or image.pixel_size)
+        self._under_way.add(key)
+        return partial(self._finish, name, key, image.pixels, read, answer)
+
+    def _finish(self, name: str, key: str, pixels: UInt8Array, read: float, answer: Future[Result]) -> None:
+        try:
+            record = self._records.put(key, self._record(answer.result(), read))
+            self._files.update(name, key, record, lambda: pixels)
+        except (OutputError, EngineLostError):
             raise
         except Exception as error:  # whatever is wrong with one picture, the others are wanted
             self._fail(name, error)
-            return
+        else:
+            self._keep(name, key, record, reused=False)
+        finally:
+            self._under_way.discard(key)
+
+    def _record(self, result: Result, read: float) -> Record:
+        began = time.perf_counter()
+        rows = self._job.measure(result)
+        stages = {"read": read, **result.seconds, "measure": time.perf_counter() - began}
+        return Record(result, rows, coco.annotate_parts(result), stages, sum(stages.values()))
+
+    def _keep(self, name: str, key: str, record: Record, *, reused: bool) -> None:
         self._keys.append((name, key))
         self._columns = table.columns(record.rows, self._columns)
         self._end(_entry(name, record, reused))
-
-    def _segment(self, load: Callable[[], LoadedImage]) -> Record:
-        began = time.perf_counter()
-        image = load()
-        read = time.perf_counter()
-        result = self._job.segment(image.pixels, self._job.pixel_size or image.pixel_size)
-        segmented = time.perf_counter()
-        rows = self._job.measure(result)
-        measured = time.perf_counter()
-        stages = {"read": read - began, **result.seconds, "measure": measured - segmented}
-        return Record(result, rows, coco.annotate_parts(result), stages, measured - began)
 
     def _fail(self, name: str, error: Exception) -> None:
         if isinstance(error, CS3Error):
@@ -267,8 +297,8 @@ class _Batch:
         now = datetime.now(UTC)
         return {
             "versions": environment.versions(),
-            "model": self._job.model,
-            "model_sha256": self._job.model_sha256,
+            "model": self._job.engine.model,
+            "model_sha256": self._job.engine.model_sha256,
             "configuration": dict(self._job.configuration),
             "pixel_size_um": self._job.pixel_size,
             "started": began.isoformat(timespec="seconds"),

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import warnings
+from contextlib import closing
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +23,7 @@ from cascade.synthesis_commands import synthesize, synthesize_distance
 if TYPE_CHECKING:
     from cascade.batch import Job
     from cascade.config import CS3Config
-    from cascade.types import Result, UInt8Array
+    from cascade.engines.protocol import Engine
 
 _EXPORTS = ("geojson", "imagej", "tiff")
 _COUNTS = ("images", "sperm", "predicted")  # figures without a fraction
@@ -124,6 +125,15 @@ def segment(
         list[str] | None,
         typer.Option("--export", metavar="KINDS", help=f"Further files: any of {','.join(_EXPORTS)}."),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            metavar="WHERE",
+            envvar="CS3_ENGINE",
+            help="local; ray: this machine's processors and GPUs; ray://HOST:PORT: a cluster's.",
+        ),
+    ] = "local",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")] = False,
 ) -> None:
     """Segment images and measure every sperm in them.
@@ -144,14 +154,13 @@ def segment(
         job = _job(
             files=files,
             out=out,
-            model=model,
-            device=device,
+            engine=_engine(engine, model, device, configuration),
             configuration=configuration,
             pixel_size=pixel_size,
             resume=resume,
             kinds=kinds,
         )
-    with reported(FAILED, _GO_ON):
+    with reported(FAILED, _GO_ON), closing(job.engine):
         from cascade.progress import BatchDisplay, show_failures, show_summary  # noqa: PLC0415
 
         if quiet:
@@ -257,35 +266,39 @@ def _configuration(config: Path | None, preset: Preset | None) -> CS3Config:
         return CS3Config.paper() if preset == Preset.PAPER else CS3Config()
 
 
+def _engine(name: str, model: str, device: str, configuration: CS3Config) -> Engine:
+    """The pipeline with its model, here or elsewhere."""
+    from cascade.engines.address import LOCAL, checked  # noqa: PLC0415
+    from cascade.engines.pipeline import PipelineLoader  # noqa: PLC0415
+    from cascade.engines.protocol import LocalEngine  # noqa: PLC0415
+
+    loader = PipelineLoader(model, configuration)
+    if checked(name) == LOCAL:
+        return LocalEngine(loader(device))
+    from cascade.engines.ray_pool import RayEngine  # noqa: PLC0415
+
+    return RayEngine(name, loader, device)
+
+
 def _job(
     *,
     files: list[Path],
     out: Path,
-    model: str,
-    device: str,
+    engine: Engine,
     configuration: CS3Config,
     pixel_size: float | None,
     resume: bool,
     kinds: set[str],
 ) -> Job:
-    """The pipeline with its model, made ready for the batch runner."""
+    """What the batch runner is to do."""
     from cascade.batch import Job  # noqa: PLC0415
     from cascade.morphometrics import measure  # noqa: PLC0415
-    from cascade.pipeline import segment as segment_image  # noqa: PLC0415
-    from cascade.sam.registry import load_model  # noqa: PLC0415
-
-    loaded = load_model(model, device)
-
-    def run(pixels: UInt8Array, size: float | None) -> Result:
-        return segment_image(pixels, model=loaded, config=configuration, pixel_size=size)
 
     return Job(
         inputs=files,
         out=out,
-        segment=run,
+        engine=engine,
         measure=measure,
-        model=loaded.name,
-        model_sha256=loaded.sha256,
         configuration=configuration.model_dump(mode="json"),
         pixel_size=pixel_size,
         resume=resume,

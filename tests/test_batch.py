@@ -18,6 +18,7 @@ from pycocotools import mask as rle
 
 from cascade import batch
 from cascade.batch import ANNOTATIONS, REPORT, TABLE, Entry, Job, Watcher
+from cascade.engines.protocol import Loaded, LocalEngine
 from cascade.errors import OutputError
 from cascade.exports.atomic import TEMPORARY
 from cascade.inputs import find_inputs
@@ -25,11 +26,14 @@ from cascade.outputs import PictureFiles
 from cascade.progress import noted
 from cascade.types import Note
 
-SETTINGS = {"model": "stand-in", "model_sha256": "f" * 64, "configuration": {"heads": {"rounds": 3}}}
+SETTINGS = {"configuration": {"heads": {"rounds": 3}}}
 
 
 def job(inputs, out, **options):
-    defaults = {"segment": standin.segment, "measure": standin.measure} | SETTINGS
+    loaded = Loaded(
+        "stand-in", options.pop("model_sha256", "f" * 64), options.pop("segment", standin.segment)
+    )
+    defaults = {"engine": LocalEngine(loaded), "measure": standin.measure} | SETTINGS
     return Job(inputs=find_inputs(inputs), out=out, **(defaults | options))
 
 

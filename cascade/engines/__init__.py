@@ -1,0 +1,1 @@
+"""Where images are segmented: in this process, or on the nodes of a Ray cluster."""
