@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cascade.console import FAILED, reported, say
+from cascade.engines.address import check_within_reach
 from cascade.errors import CS3Error
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def start(
     with reported():
         settings = _settings(host=host, port=port, data=data, workers=workers)
         _refuse_open_doors(settings)
+        check_within_reach(settings.engine)
         from service.supervisor import Supervisor  # noqa: PLC0415  only where it runs
 
         for name, value in settings.shown().items():
@@ -79,9 +81,11 @@ def api(*, parent: Parent = None) -> None:
 def workers() -> None:
     """Run the workers of this machine alone; the API runs elsewhere."""
     with reported():
+        settings = _settings()
+        check_within_reach(settings.engine)
         from service.supervisor import Supervisor  # noqa: PLC0415
 
-        Supervisor(_settings(), with_api=False).run()
+        Supervisor(settings, with_api=False).run()
 
 
 @app.command(hidden=True)

@@ -8,8 +8,10 @@ import select
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,39 @@ class Decoder:
                 with suppress(OSError):
                     pipe.close()
         process.wait()
+
+
+class Decoders:
+    """As many decoders as threads need at a time.
+
+    Args:
+        memory, seconds, max_pixels: as `Decoder` takes them.
+    """
+
+    def __init__(self, memory: int, seconds: float, max_pixels: int) -> None:
+        self._limits = memory, seconds, max_pixels
+        self._all: list[Decoder] = []
+        self._free: list[Decoder] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def lent(self) -> Iterator[Decoder]:
+        """One for the time of a `with` block, which nobody else has."""
+        with self._lock:
+            if not self._free:
+                self._free.append(Decoder(*self._limits))
+                self._all.append(self._free[0])
+            decoder = self._free.pop()
+        try:
+            yield decoder
+        finally:
+            with self._lock:
+                self._free.append(decoder)
+
+    def close(self) -> None:
+        """End them all."""
+        for decoder in self._all:
+            decoder.close()
 
 
 class _Reader:

@@ -9,9 +9,10 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cascade.engines.address import LOCAL, checked
 from cascade.errors import ConfigError
 
 MIB = 1 << 20
@@ -22,7 +23,11 @@ class Settings(BaseSettings):
     """All settings. Each is the environment variable of its name in capitals after `CS3_SERVICE_`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CS3_SERVICE_", frozen=True, extra="ignore", use_attribute_docstrings=True
+        env_prefix="CS3_SERVICE_",
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        populate_by_name=True,
     )
 
     # -- where
@@ -46,6 +51,8 @@ class Settings(BaseSettings):
     """A model of `cs3 models list`, or the path of a checkpoint."""
     device: str = "auto"
     """`auto` (every GPU, else the CPU), `cpu`, `cuda` or `cuda:N`."""
+    engine: str = Field("local", validation_alias=AliasChoices("CS3_SERVICE_ENGINE", "CS3_ENGINE"))
+    """`local`, `ray` (this machine), `ray://HOST:PORT` (a cluster); also as `CS3_ENGINE`."""
     workers: int | None = Field(None, ge=0, le=64)
     """Worker processes of this machine; default: one a GPU, one without; 0: none (they run elsewhere)."""
     worker_threads: int | None = Field(None, ge=1, le=256)
@@ -134,6 +141,14 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"database_url: expected sqlite:… or postgresql:…, found {scheme or 'no'} scheme"
                 )
+        try:
+            checked(self.engine)
+        except ConfigError as error:
+            raise ValueError(f"CS3_ENGINE: {error}") from None
+        if self.engine != LOCAL and self.device.startswith("cuda:"):
+            raise ValueError(
+                f"device: expected auto, cpu or cuda with the engine {self.engine}, found {self.device}"
+            )
         images, results = self.image_retention_days, self.result_retention_days
         if results is not None and (images is None or images > results):
             raise ValueError(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from cascade.engines.address import LOCAL
 from service.database import Database
 from service.queue import TaskQueue
 from service.settings import Settings, processors
@@ -145,6 +146,8 @@ def _devices(settings: Settings) -> list[str]:
     wanted = settings.workers
     if wanted == 0:
         return []
+    if settings.engine != LOCAL:
+        return [settings.device]  # one, which hands its images to the cluster
     if settings.device != "auto":
         return [settings.device] * (wanted or 1)
     gpus = _gpu_count()

@@ -20,13 +20,15 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from cascade.engines.address import LOCAL
+from cascade.engines.protocol import Engine, EngineLostError, LocalEngine
 from cascade.errors import CS3Error, ImageError, OutputError
-from cascade.sam.batching import gathering, taking_part
-from cascade.sam.protocol import PromptableModel
-from service import documents, engine
+from cascade.sam.batching import gathering
+from service import documents
 from service.blobs import BlobMissingError, Blobs, open_blobs
 from service.database import Database
-from service.decoding import Decoder
+from service.decoding import Decoders
+from service.engine import WorkLoader, loaded, picture_of, warm_model
 from service.queue import Claim, Outcome, TaskQueue, WorkerState
 from service.settings import Settings
 from service.worker_stats import WorkerStats
@@ -69,11 +71,9 @@ class Worker:
         self._queue = TaskQueue(self._database, settings.lease_seconds, settings.max_attempts)
         self._blobs: Blobs = open_blobs(settings.blobs)
         self._slots = settings.batch_size or (4 if device.startswith("cuda") else 1)
-        self._decoders = [
-            Decoder(settings.decode_memory_bytes, settings.decode_timeout, settings.max_image_pixels)
-            for _ in range(self._slots)
-        ]
-        self._free = list(self._decoders)
+        self._decoders = Decoders(
+            settings.decode_memory_bytes, settings.decode_timeout, settings.max_image_pixels
+        )
         self._lock = threading.Lock()
         self._hands: dict[int, _Hand] = {}
         self._stop = threading.Event()
@@ -89,13 +89,15 @@ class Worker:
         """Load the model, tell that it is ready, and work until told to stop."""
         heart = threading.Thread(target=self._keep_beating, name="heart", daemon=True)
         heart.start()
-        model = self._load()
-        self._state = replace(self._state, state="ready", model_sha256=model.sha256)
+        engine = self._load()
+        self._slots = engine.slots
+        self._state = replace(self._state, state="ready", model_sha256=engine.model_sha256)
         self._beat()
-        log.info("ready: %s on %s", model.name, self._state.device)
+        log.info("ready: %s on %s, %d at a time", engine.model, self._state.device, engine.slots)
         try:
-            self._work(model)
+            self._work(engine)
         finally:
+            engine.close()
             self._state = replace(self._state, state="stopping")
             for hand in list(self._hands.values()):
                 self._queue.put_back(hand.claim, innocent=True)
@@ -113,14 +115,16 @@ class Worker:
         if self._state.state == "starting":
             raise SystemExit(0)
 
-    def _load(self) -> PromptableModel:
-        from cascade.sam.registry import load_model  # noqa: PLC0415  torch takes seconds
+    def _load(self) -> Engine:
+        settings = self._settings
+        if settings.engine == LOCAL:
+            model = warm_model(settings.model, self._state.device)
+            return LocalEngine(loaded(gathering(model, self._slots, self._stats.batch)), self._slots)
+        from cascade.engines.ray_pool import RayEngine  # noqa: PLC0415  an extra
 
-        model = load_model(self._settings.model, self._state.device)
-        engine.warm_up(model)
-        return gathering(model, self._slots, self._stats.batch)
+        return RayEngine(settings.engine, WorkLoader(settings.model), self._state.device)
 
-    def _work(self, model: PromptableModel) -> None:
+    def _work(self, engine: Engine) -> None:
         pause, sweep_at = _IDLE_PAUSE, 0.0
         under_way: set[Future[None]] = set()
         with ThreadPoolExecutor(self._slots, "slot") as pool:
@@ -134,7 +138,7 @@ class Worker:
                     log.error("database: %s", error)
                     self._stop.wait(_TROUBLE_PAUSE)
                     continue
-                under_way |= {pool.submit(self._finish, claim, model) for claim in claims}
+                under_way |= {pool.submit(self._finish, claim, engine) for claim in claims}
                 if len(under_way) < self._slots and not claims:
                     pause = min(pause * 1.02, _LATEST_PAUSE)
                     self._database.wait_for_change(pause)
@@ -151,24 +155,27 @@ class Worker:
             self._hands |= {claim.task_id: _Hand(claim) for claim in claims}
         return claims
 
-    def step(self, model: PromptableModel) -> int:
+    def step(self, engine: Engine) -> int:
         """Take up what waits, at most a batch, and finish it, one image after the other; returns how many."""
         claims = self._take(self._slots, busy=False)
         for claim in claims:
-            self._finish(claim, model)
+            self._finish(claim, engine)
         return len(claims)
 
     def close(self) -> None:
         """End the decoders and let go of the database."""
-        for decoder in self._decoders:
-            decoder.close()
+        self._decoders.close()
         self._database.close()
 
     # -- one task
 
-    def _finish(self, claim: Claim, model: PromptableModel) -> None:
+    def _finish(self, claim: Claim, engine: Engine) -> None:
         try:
-            self._do(claim, model)
+            self._do(claim, engine)
+        except EngineLostError:  # no image is to blame; whoever watches over us starts us again
+            self._queue.put_back(claim, innocent=True)
+            self._stop.set()
+            raise
         except _TROUBLE as error:
             self._wait_for_better(claim, error)
         except Exception as error:  # whatever is wrong with one image, the others are wanted
@@ -180,7 +187,7 @@ class Worker:
             with self._lock:
                 self._hands.pop(claim.task_id, None)
 
-    def _do(self, claim: Claim, model: PromptableModel) -> None:
+    def _do(self, claim: Claim, engine: Engine) -> None:
         if claim.kind == "score":
             from service.scoring import score  # noqa: PLC0415  only benchmarks need it
 
@@ -190,7 +197,7 @@ class Worker:
             return
         began = time.perf_counter()
         content = self._blobs.get(claim.blob, claim.start, claim.length)
-        with _Borrowed(self._free, self._lock) as decoder:
+        with self._decoders.lent() as decoder:
             decoded = decoder.decode(content, claim.page)
         if claim.page is None and decoded.pages > 1:
             if decoded.pages > self._settings.max_pages:
@@ -199,9 +206,10 @@ class Worker:
                 )
             claim = self._queue.expand(claim, decoded.pages)
         read = time.perf_counter() - began
-        with taking_part(model):
-            document = engine.work(decoded.pixels, decoded.pixel_size, claim.settings, model, read)
-        self._keep(claim, document, engine.picture(decoded.pixels))
+        answer = engine.submit(decoded.pixels, decoded.pixel_size, claim.settings, read)
+        picture = picture_of(decoded.pixels)
+        document = answer.result()
+        self._keep(claim, document, picture)
         self._stats.image(document["stages"], document["seconds"])
 
     def _keep(self, claim: Claim, document: dict[str, Any], picture: bytes) -> None:
@@ -297,22 +305,6 @@ class Worker:
         os._exit(EXIT_STUCK)  # a thread cannot be stopped from outside
 
 
-class _Borrowed:
-    """A decoder for the time of a `with` block."""
-
-    def __init__(self, free: list[Decoder], lock: threading.Lock) -> None:
-        self._free, self._lock = free, lock
-
-    def __enter__(self) -> Decoder:
-        with self._lock:
-            self._mine = self._free.pop()
-        return self._mine
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._free.append(self._mine)
-
-
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out; then what is kept for later is given back too."""
     from cascade.sam.devices import free_memory, is_out_of_memory  # noqa: PLC0415  imports torch
@@ -325,7 +317,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def run_worker(settings: Settings, device: str, worker_id: str | None, parent: int | None = None) -> None:
     """The whole life of a worker process."""
-    if settings.worker_memory_bytes is not None and device == "cpu":
+    if settings.worker_memory_bytes is not None and device == "cpu" and settings.engine == LOCAL:
         resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes, resource.RLIM_INFINITY))
     worker = Worker(settings, device, worker_id, parent)
     # On Linux this thread steps back and all that it starts from now on, but not the database's.

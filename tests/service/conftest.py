@@ -12,6 +12,7 @@ import standin
 from asking import DATABASE, client_of
 from fastapi.testclient import TestClient
 
+from cascade.engines.protocol import LocalEngine
 from service import engine
 from service.context import Service, open_service
 from service.database import Database
@@ -45,14 +46,14 @@ def client(service: Service) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Stands for the model; dark blocks are found instead of sperm."""
+def model(monkeypatch: pytest.MonkeyPatch) -> LocalEngine:
+    """Works without a model; dark blocks are found instead of sperm."""
 
     def segment(pixels: np.ndarray, *, model: object, config: object, pixel_size: float | None) -> object:
         return standin.segment(pixels, pixel_size)
 
     monkeypatch.setattr(engine, "segment", segment)
-    return SimpleNamespace(name="stand-in", sha256="f" * 64)
+    return LocalEngine(engine.loaded(SimpleNamespace(name="stand-in", sha256="f" * 64)))
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def worker(settings: Settings) -> Iterator[Worker]:
 
 
 @pytest.fixture
-def work_off(worker: Worker, model: SimpleNamespace) -> Callable[[], None]:
+def work_off(worker: Worker, model: LocalEngine) -> Callable[[], None]:
     """Let a worker do everything that waits."""
 
     def work() -> None:
