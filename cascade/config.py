@@ -14,7 +14,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade.errors import ConfigError
-from cascade.weights import LinkWeights, PairWeights, ScoreWeights
+from cascade.weights import (
+    GapLookWeights,
+    JoiningLookWeights,
+    JunctionLookWeights,
+    LinkWeights,
+    MatchingLookWeights,
+    PairWeights,
+    ScoreWeights,
+)
 
 
 class _Stage(BaseModel):
@@ -110,7 +118,7 @@ class JoiningConfig(_Stage):
     """Whether pieces are joined at all."""
     gap_hl: float = Field(1.7, ge=0)
     """Longest gap between two pieces: where tails lie on each other, only one of them got the stretch."""
-    min_link: float = Field(0.15, ge=0, le=1)
+    min_link: float = Field(0.25, ge=0, le=1)
     """Two pieces are joined when it is at least this sure."""
 
 
@@ -131,6 +139,21 @@ class MatchingConfig(_Stage):
     """Whether a model that knows parts is asked, at a tail, for the head of the same sperm."""
     weights: PairWeights = Field(default_factory=PairWeights.shipped)
     """What judges whether a tail leaves a head."""
+
+
+class LooksConfig(_Stage):
+    """Links and pairs as a small network sees them; for models with dense maps, like `tiny`."""
+
+    enabled: bool = True
+    """Whether they are looked at; else the other witnesses judge alone."""
+    at_junction: JunctionLookWeights = Field(default_factory=JunctionLookWeights.shipped)
+    """How much a look says where lines meet."""
+    across_gap: GapLookWeights = Field(default_factory=GapLookWeights.shipped)
+    """Across gaps between branches."""
+    joining: JoiningLookWeights = Field(default_factory=JoiningLookWeights.shipped)
+    """Between pieces of tails."""
+    matching: MatchingLookWeights = Field(default_factory=MatchingLookWeights.shipped)
+    """Between a head and a tail."""
 
 
 class InstancesConfig(_Stage):
@@ -189,6 +212,7 @@ class CS3Config(_Stage):
     heads: HeadsConfig = HeadsConfig()
     tails: TailsConfig = TailsConfig()
     knots: KnotsConfig = KnotsConfig()
+    looks: LooksConfig = LooksConfig()
     joining: JoiningConfig = JoiningConfig()
     matching: MatchingConfig = MatchingConfig()
     instances: InstancesConfig = InstancesConfig()
@@ -211,6 +235,7 @@ class CS3Config(_Stage):
                 use_direction=False,
             ),
             knots=KnotsConfig(enlarge=2),
+            looks=LooksConfig(enabled=False),
             joining=JoiningConfig(enabled=False),
             matching=MatchingConfig(
                 max_distance_hl=20 / 36,

@@ -9,6 +9,7 @@ import numpy as np
 
 from cascade.config import JoiningConfig, TailsConfig
 from cascade.geometry import paint_polyline, polyline_length, smooth_polyline
+from cascade.looks.links import LinkLook
 from cascade.rounds import ask_about
 from cascade.sam.protocol import DenseMaps, Encoding
 from cascade.skeleton import Branch, Skeleton
@@ -24,6 +25,7 @@ def join_pieces(
     head_length: float,
     config: JoiningConfig,
     asking: TailsConfig,
+    look: LinkLook | None = None,
 ) -> list[Tail]:
     """Join tails end to end.
 
@@ -38,10 +40,11 @@ def join_pieces(
         head_length: pixels.
         config: of this stage.
         asking: how branches are asked about.
+        look: how links look in the image; None: that is not asked.
     """
     if not config.enabled or len(tails) < 2:
         return tails
-    tracer = tracer_of(tails, at_heads, dark, first, head_length, config, asking)
+    tracer = tracer_of(tails, at_heads, dark, first, head_length, config, asking, look)
     shape = first[1].tail.shape
     return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)]
 
@@ -54,6 +57,7 @@ def tracer_of(
     head_length: float,
     config: JoiningConfig,
     asking: TailsConfig,
+    look: LinkLook | None = None,
 ) -> Tracer:
     """What judges how each of several tails may go on as another; arguments as of `join_pieces`."""
     encoding, foreground = first
@@ -70,6 +74,7 @@ def tracer_of(
         share=True,
         dark=dark,
         weights=asking.links,
+        look=look,
     )
 
 

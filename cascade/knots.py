@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from cascade.config import KnotsConfig, TailsConfig
 from cascade.geometry import paint_polyline
+from cascade.looks.links import LinkLook
 from cascade.necks import Neck
 from cascade.preprocess import grown, paint_white
 from cascade.rounds import RIM_HL, Encode, TailRound, one_round, remembered
@@ -41,6 +42,7 @@ def untie(
     tails: TailsConfig,
     known: BoolArray,
     necks: Sequence[Neck],
+    look: LinkLook | None = None,
 ) -> tuple[list[Tail], list[Knot]]:
     """Find tails in what is left.
 
@@ -55,6 +57,7 @@ def untie(
         tails: of the rounds before, whose filters apply, all but the single-tail rules: no round follows.
         known: `(height, width)` pixels on and beside known tails.
         necks: where tails may begin.
+        look: how links look in the image; None: that is not asked.
     """
     if not config.enabled:
         return [], []
@@ -77,6 +80,7 @@ def untie(
             "knots",
             head_length * config.enlarge,
             settings,
+            look and look.inside((x0, y0), config.enlarge),
             keep_rest=True,
         )
         knots.append(Knot(box, picture, one))

@@ -17,10 +17,12 @@ from scipy.optimize import linear_sum_assignment
 
 from cascade.config import MatchingConfig
 from cascade.geometry import angle_between, polyline_length, smooth_polyline, tangent_at
+from cascade.looks.image import ImageLooks, ShownPair
 from cascade.necks import Neck, find_necks, neck_beside
 from cascade.prompts import as_prompts, points_along
 from cascade.sam.protocol import Encoding, Masks
 from cascade.types import FloatArray, Head, Pair, Tail
+from cascade.weights import LookWeights
 
 _LONG_HL = 3.0
 """A stub of this length is 0.63 of a whole tail."""
@@ -64,9 +66,10 @@ def match(
     views: Views = _NOTHING,
     owners: Owners | None = None,
     necks: Sequence[Neck] | None = None,
+    look: PairLook | None = None,
 ) -> list[Pair]:
     """Pair heads with tails: the best total of all that fit, see `fitting`."""
-    return best_total(fitting(heads, tails, head_length, config, views, owners, necks), config)
+    return best_total(fitting(heads, tails, head_length, config, views, owners, necks, look), config)
 
 
 def best_total(fits: Mapping[tuple[int, int], Pair], config: MatchingConfig) -> list[Pair]:
@@ -88,6 +91,7 @@ def fitting(
     views: Views = _NOTHING,
     owners: Owners | None = None,
     necks: Sequence[Neck] | None = None,
+    look: PairLook | None = None,
 ) -> dict[tuple[int, int], Pair]:
     """Every head and tail, by index, that could be a pair: at least as sure as `config.min_score`.
 
@@ -98,15 +102,37 @@ def fitting(
         views: of the whole image.
         owners: whose tail is whose, where a model can tell.
         necks: both ends of every head; None: of every head both ends are as likely.
+        look: how pairs look in the image; None: that is not asked.
     """
-    weights = config.weights.vector
+    met = list(meetings(heads, tails, head_length, config, views, owners, necks))
+    odds = [float(config.weights.vector @ one.witnesses) for one in met]
+    if look is not None:
+        odds = look.judge(heads, tails, met, odds)
     best: dict[tuple[int, int], Pair] = {}
-    for one in meetings(heads, tails, head_length, config, views, owners, necks):
+    for one, told in zip(met, odds, strict=True):
         place = one.neck.head, one.tail
-        sure = 1 / (1 + math.exp(-float(weights @ one.witnesses)))
+        sure = 1 / (1 + math.exp(-told))
         if sure > max(config.min_score, best[place].score if place in best else 0.0):
             best[place] = Pair(*place, one.anchor, sure, one.reverse)
     return best
+
+
+@dataclass(frozen=True, eq=False)
+class PairLook:
+    """How pairs look, and how much that says; see `cascade.looks`."""
+
+    image: ImageLooks
+    weights: LookWeights
+
+    def judge(
+        self, heads: Sequence[Head], tails: Sequence[Tail], met: Sequence[Meeting], odds: Sequence[float]
+    ) -> list[float]:
+        """Log-odds of meetings, from those that the witnesses give and from the looks."""
+        pairs = [shown(one, heads, tails) for one in met]
+        seen = self.image.pairs([tail.centreline for tail in tails], pairs)
+        told = np.column_stack([np.ones(len(met)), odds, seen]) @ self.weights.vector
+        out: list[float] = told.tolist()
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +152,12 @@ class Meeting:
     reverse: bool
     anchor: FloatArray
     witnesses: FloatArray
+
+
+def shown(meeting: Meeting, heads: Sequence[Head], tails: Sequence[Tail]) -> ShownPair:
+    """What a small picture shows of a meeting."""
+    line = tails[meeting.tail].centreline[:: -1 if meeting.reverse else 1]
+    return heads[meeting.neck.head].region, meeting.anchor, meeting.neck.out, line
 
 
 def meetings(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cascade.config import CS3Config, HeadsConfig
+from cascade.config import CS3Config, HeadsConfig, LooksConfig
 from cascade.doubles import find_doubles, remark_on
 from cascade.errors import ImageError
 from cascade.field import Field, measure_field, notes_on
@@ -18,7 +18,10 @@ from cascade.heads import Encode, HeadRound, find_heads
 from cascade.instances import assemble, usable_maps
 from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
-from cascade.matching import Owners, Views, best_total, fitting, match
+from cascade.looks.image import ImageLooks
+from cascade.looks.links import LinkLook
+from cascade.looks.picture import Canvas
+from cascade.matching import Owners, PairLook, Views, best_total, fitting, match
 from cascade.necks import Neck, find_necks
 from cascade.preprocess import background, grown, normalise, paint_white
 from cascade.preprocess import foreground as whitened_foreground
@@ -105,11 +108,12 @@ def segment(
             head_length, source = median_length(heads, shape), "measured"
     foreground = first[1]
 
+    looks = look_at(dark, first, heads, head_length, config.looks)
     with clock("tails"):
         covered = _covered(heads, shape, head_length)
         necks = find_necks(heads, dark if config.matching.use_polarity else None)
         tails, tail_rounds, gone = find_tails(
-            normalised, foreground, covered, necks, encode, head_length, config.tails
+            normalised, foreground, covered, necks, encode, head_length, config.tails, looks.links
         )
     with clock("knots"):
         more, knots = untie(
@@ -123,9 +127,12 @@ def segment(
             config.tails,
             beside(tails, shape, head_length),
             necks,
+            looks.links,
         )
         pieces = tails + more
-    sperm, tails, fits, pairs = put_together(dark, first, heads, necks, pieces, head_length, config, clock)
+    sperm, tails, fits, pairs = put_together(
+        dark, first, heads, necks, pieces, head_length, config, looks, clock
+    )
 
     trace.normalised, trace.foreground = normalised, foreground
     trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = (
@@ -155,6 +162,35 @@ def segment(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """Who looks at links in rounds and knots, between pieces of tails, and at pairs; None: nobody."""
+
+    links: LinkLook | None = None
+    joining: LinkLook | None = None
+    pairs: PairLook | None = None
+
+
+def look_at(
+    dark: FloatArray,
+    first: tuple[Encoding, DenseMaps],
+    heads: list[Head],
+    head_length: float,
+    config: LooksConfig,
+) -> Looks:
+    """Make ready to look at links and pairs, where the model has dense maps, as the judge was taught with."""
+    if not config.enabled or first[0].dense is None:
+        return Looks()
+    from cascade.looks.network import load_judge  # noqa: PLC0415  torch is loaded only where a model is
+
+    image = ImageLooks(load_judge(), Canvas.of(dark, first[1].tail, heads, head_length))
+    return Looks(
+        LinkLook(image, config.at_junction, config.across_gap),
+        LinkLook(image, config.joining, config.joining),
+        PairLook(image, config.matching),
+    )
+
+
 def put_together(
     dark: FloatArray,
     first: tuple[Encoding, DenseMaps],
@@ -163,18 +199,21 @@ def put_together(
     tails: list[Tail],
     head_length: float,
     config: CS3Config,
+    looks: Looks,
     clock: _Clock,
 ) -> tuple[tuple[Sperm, ...], list[Tail], Mapping[tuple[int, int], Pair], list[Pair]]:
     """Match, join, match anew, and assemble: sperm, the tails as joined, what would fit, and the pairs."""
     with clock("matching"):
         owners = Owners(first[0], heads, head_length) if first[0].dense is not None else None
         views = Views(usable_maps(first[1]), first[1].tail, dark)
-        pairs = match(heads, tails, head_length, config.matching, views, owners, necks)
+        pairs = match(heads, tails, head_length, config.matching, views, owners, necks, looks.pairs)
     with clock("joining"):
         at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]
-        tails = join_pieces(tails, at_heads, dark, first, head_length, config.joining, config.tails)
+        tails = join_pieces(
+            tails, at_heads, dark, first, head_length, config.joining, config.tails, looks.joining
+        )
     with clock("matching"):
-        fits = fitting(heads, tails, head_length, config.matching, views, owners, necks)
+        fits = fitting(heads, tails, head_length, config.matching, views, owners, necks, looks.pairs)
         pairs = best_total(fits, config.matching)
     with clock("instances"):
         sperm = assemble(heads, tails, pairs, head_length, dark.shape, config.instances, dark)

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
+from cascade.affinity import end_affinity
 from cascade.config import TailsConfig
 from cascade.geometry import angle_between, paint_polyline, polyline_length, smooth_polyline, unit_vectors
+from cascade.looks.links import LinkLook
 from cascade.necks import Neck
 from cascade.prompts import as_prompts, grid, points_along
 from cascade.sam.protocol import DenseMaps, Encoding, Masks
 from cascade.skeleton import Skeleton, trace
-from cascade.tracing import Tracer, Walk, end_affinity, pixels
+from cascade.tracing import Tracer, Walk, pixels
 from cascade.types import BoolArray, FloatArray, Tail, UInt8Array
 from cascade.widths import darkness
 
@@ -100,6 +102,7 @@ def one_round(
     name: str,
     head_length: float,
     config: TailsConfig,
+    look: LinkLook | None = None,
     keep_rest: bool = False,
 ) -> TailRound:
     """Ask about every branch of what is left, and keep the candidates that are single tails.
@@ -112,6 +115,7 @@ def one_round(
         name: of the round.
         head_length: pixels.
         config: of this stage.
+        look: how links look in the unpainted image; None: that is not asked.
         keep_rest: keep every candidate of sufficient score, single or not: the last round has no next.
     """
     encoding, foreground = encoded
@@ -129,6 +133,7 @@ def one_round(
         necks,
         dark=darkness(image),
         weights=config.links,
+        look=look,
     )
     found: list[Tail] = []
     rejected: list[Rejected] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cascade.config import TailsConfig
+from cascade.looks.links import LinkLook
 from cascade.necks import Neck
 from cascade.preprocess import grown, paint_white
 from cascade.rounds import RIM_HL, Encode, TailRound, beside, one_round, remembered, understood
@@ -20,6 +21,7 @@ def find_tails(
     encode: Encode,
     head_length: float,
     config: TailsConfig,
+    look: LinkLook | None = None,
 ) -> tuple[list[Tail], list[TailRound], BoolArray]:
     """Find single tails until a round adds nothing.
 
@@ -31,6 +33,7 @@ def find_tails(
         encode: encodes an image; returns the encoding and its foreground.
         head_length: pixels.
         config: of this stage.
+        look: how links look in the image; None: that is not asked.
 
     Returns:
         The tails, what each round did, and the pixels painted white because they are understood.
@@ -43,7 +46,7 @@ def find_tails(
         encoding, foreground = encode(left)
         encoded = encoding, remembered(foreground, seen, gone, rim)
         known = beside(tails, gone.shape, head_length)
-        one = one_round(left, encoded, necks, known, f"S{number + 2}", head_length, config)
+        one = one_round(left, encoded, necks, known, f"S{number + 2}", head_length, config, look)
         rounds.append(one)
         tails += one.found
         if not one.found:

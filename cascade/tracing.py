@@ -8,8 +8,8 @@ the junction, those beyond a short connecting branch, and those across a gap; ho
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import networkx as nx
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from cascade.continuation import End, LineEnd, gap_witnesses, line_end, turns_back, witnesses
 from cascade.geometry import tangent_at
+from cascade.lengths import being_one, going_on
+from cascade.looks.links import LinkLook
 from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
 from cascade.sharing import Merger, find_mergers, shared_ways
@@ -89,6 +91,7 @@ class Tracer:
         dark: `(height, width)` darkness of the picture, as a witness; None: not asked.
         share: whether a line may run along a stretch of another, where two tails lie on each other.
         weights: of the witnesses.
+        look: how links look in the picture; None: the witnesses judge alone.
     """
 
     skeleton: Skeleton
@@ -102,6 +105,7 @@ class Tracer:
     dark: FloatArray | None = None
     share: bool = False
     weights: LinkWeights = field(default_factory=LinkWeights)
+    look: LinkLook | None = None
     _links: dict[End, tuple[Link, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -159,48 +163,53 @@ class Tracer:
     def links(self, end: End) -> tuple[Link, ...]:
         """The ways on from an end, best first."""
         if end not in self._links:
-            found = [*self._across_junction(end, end, (), _DEPTH), *self._across_gap(end)]
-            ways = shared_ways(end, self._mergers, self._lines, self.head_length)
-            found += [Link(to, (), odds, between) for to, odds, between in ways]
+            found = [Link(to, via, self._odds(end, to, via)) for to, via in self._ways(end)]
+            shared = shared_ways(end, self._mergers, self._lines, self.head_length)
+            found += [Link(to, (), odds, between) for to, odds, between in shared]
             best: dict[End, Link] = {}
             for link in [] if self._at_border(end) else found:
                 if self._at_border(link.to) or turns_back(self.line_ends[end], self.line_ends[link.to]):
                     continue
                 if link.to not in best or link.odds > best[link.to].odds:
                     best[link.to] = link
+            if self.closed:
+                best = {
+                    to: replace(link, odds=link.odds + self._of_lengths(end, to)) for to, link in best.items()
+                }
             self._links[end] = tuple(sorted(best.values(), key=lambda link: -link.odds))
         return self._links[end]
+
+    def _of_lengths(self, start: End, to: End) -> float:
+        """What the lengths of two pieces say of their being one, where it is known which lie at heads."""
+        pieces = [
+            (float(self.lengths[i]) / self.head_length, (i, 1 - end) in self.closed) for i, end in (start, to)
+        ]
+        return sum(going_on(*piece) for piece in pieces) + being_one(sum(length for length, _ in pieces))
 
     def _at_border(self, end: End) -> bool:
         height, width = self.foreground.tail.shape
         x, y = self._place(end).tolist()
         return bool(min(x, y, width - 1 - x, height - 1 - y) < _BORDER_HL * self.head_length)
 
-    def _across_junction(self, start: End, at: End, via: tuple[End, ...], depth: int) -> list[Link]:
-        out: list[Link] = []
+    def _ways(self, end: End) -> Iterator[tuple[End, tuple[End, ...]]]:
+        """The ends that a tail might go on at, and the connecting branches between."""
+        yield from self._across_junction(end, end, (), _DEPTH)
+        if self.skeleton.is_free(*end):
+            ends, places = self._ends
+            near = np.flatnonzero(np.linalg.norm(places - self._place(end), axis=1) <= self.gap)
+            yield from ((ends[k], ()) for k in near if ends[k][0] != end[0])
+
+    def _across_junction(
+        self, start: End, at: End, via: tuple[End, ...], depth: int
+    ) -> Iterator[tuple[End, tuple[End, ...]]]:
         node = self.skeleton.branches[at[0]].nodes[at[1]]
         walked = {start[0], *(branch for branch, _ in via)}
         for branch, end in self.skeleton.at_node[node]:
             if branch in walked:
                 continue
-            if self.connectors[branch]:
-                if depth > 1:
-                    out += self._across_junction(start, (branch, 1 - end), (*via, (branch, end)), depth - 1)
-                # A connector may also be where this tail ends.
-                out.append(Link((branch, end), via, self._odds(start, (branch, end), via) - 1.0))
-            else:
-                out.append(Link((branch, end), via, self._odds(start, (branch, end), via)))
-        return out
-
-    def _across_gap(self, end: End) -> list[Link]:
-        if not self.skeleton.is_free(*end):
-            return []
-        ends, places = self._ends
-        if not len(ends):
-            return []
-        distance = np.linalg.norm(places - self._place(end), axis=1)
-        near = np.flatnonzero(distance <= self.gap)
-        return [Link(ends[k], (), self._odds(end, ends[k], ())) for k in near if ends[k][0] != end[0]]
+            if self.connectors[branch] and depth > 1:
+                yield from self._across_junction(start, (branch, 1 - end), (*via, (branch, end)), depth - 1)
+            yield (branch, end), via
 
     @cached_property
     def _lines(self) -> list[FloatArray]:
@@ -226,8 +235,23 @@ class Tracer:
 
     def _odds(self, start: End, to: End, via: tuple[End, ...]) -> float:
         """Log-odds that a tail goes on from one end to another."""
-        weights = self._vectors[0 if self.meet(start, to, via) else 1]
-        return float(weights @ self.witnesses(start, to, via))
+        meet = self.meet(start, to, via)
+        odds = float(self._vectors[0 if meet else 1] @ self.witnesses(start, to, via))
+        if self.look is not None:
+            odds = float(self.look.weights(meet) @ [1.0, odds, self._looks[frozenset((start, to))]])
+        # A connecting branch may also be where this tail ends, though hardly.
+        return odds - 1.0 if self.connectors[to[0]] else odds
+
+    @cached_property
+    def _looks(self) -> dict[frozenset[End], float]:
+        """Log-odds of every way on, as it looks in the picture; all are looked at in one go."""
+        if self.look is None:
+            return {}
+        ends = [(i, end) for i in range(len(self.skeleton.branches)) for end in (0, 1)]
+        ways = list({frozenset((end, to)): (end, to) for end in ends for to, _ in self._ways(end)}.items())
+        parts = [[self.skeleton.branches[i].from_end(end) for i, end in pair] for _, pair in ways]
+        odds = self.look.odds(self._lines, [(first, second) for first, second in parts])
+        return {key: float(one) for (key, _), one in zip(ways, odds, strict=True)}
 
     def meet(self, start: End, to: End, via: tuple[End, ...]) -> bool:
         """Whether two ends meet at a junction, or across short branches: else a gap lies between them."""
@@ -371,30 +395,3 @@ def pixels(points: FloatArray, picture: FloatArray | BoolArray) -> tuple[NDArray
     height, width = picture.shape[:2]
     x, y = np.round(points).astype(int).T
     return np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-
-
-def end_affinity(
-    count: int, asked: Sequence[tuple[End, ...]], coverage: FloatArray, scores: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Collect what prompts say of branch ends.
-
-    Args:
-        count: number of branches, `n`.
-        asked: for each prompt the ends it speaks for.
-        coverage: `(prompts, n, 2)` how much of each branch, near either end, the prompt's mask covers.
-        scores: `(prompts,)` predicted IoU.
-
-    Returns:
-        `(n, 2, n, 2)` affinity and `(n,)` score of each branch's own prompts, weighted by score; NaN: none.
-    """
-    weight = np.zeros((count, 2))
-    affinity, quality = np.zeros((count, 2, count, 2)), np.zeros((count, 2))
-    for ends, row, score in zip(asked, coverage, scores, strict=True):
-        trust = max(float(score), 1e-3)
-        for end in ends:
-            weight[end] += trust
-            affinity[end] += trust * row
-            quality[end] += trust * score
-    known = np.where(weight > 0, weight, np.nan)
-    total = weight.sum(1)
-    return affinity / known[..., None, None], quality.sum(1) / np.where(total > 0, total, np.nan)

@@ -151,6 +151,41 @@ class PairWeights(Weights):
     """Logarithm of how much darker the tail's first part is than the image's tails."""
 
 
+class LookWeights(Weights):
+    """Log-odds of a link or pair that was looked at: of the witnesses together, and of the look."""
+
+    constant: float
+    """Of any."""
+    witnesses: float
+    """Log-odds that the other witnesses give."""
+    look: float
+    """Log-odds that the look gives."""
+
+
+class JunctionLookWeights(LookWeights):
+    """Where lines meet."""
+
+    table: ClassVar[tuple[str, ...]] = ("looks", "at_junction")
+
+
+class GapLookWeights(LookWeights):
+    """Across gaps between branches."""
+
+    table: ClassVar[tuple[str, ...]] = ("looks", "across_gap")
+
+
+class JoiningLookWeights(LookWeights):
+    """Between pieces of tails."""
+
+    table: ClassVar[tuple[str, ...]] = ("looks", "joining")
+
+
+class MatchingLookWeights(LookWeights):
+    """Between a head and a tail."""
+
+    table: ClassVar[tuple[str, ...]] = ("looks", "matching")
+
+
 class ScoreWeights(Weights):
     """Log-odds of a complete sperm being right."""
 

@@ -78,3 +78,18 @@ def test_a_tail_runs_on_where_nothing_is_seen():
     """Beneath a head, say."""
     seen = (Drawn(None, (40, 60), (130, 60)), Drawn(None, (165, 60), (260, 60)))
     assert len(join([piece(40, 130), piece(165, 260)], sperm=seen)) == 1
+
+
+def bent(turn):
+    """A piece that goes on near (135, 60), turned by so many degrees."""
+    way = np.array([np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))])
+    line = np.arange(90.0)[:, None] * way + [135.0, 60.0]
+    return Tail(paint_polyline(line, 3, SHAPE), 0.8, line, 3.0, "S3")
+
+
+@pytest.mark.parametrize(("begins", "joined"), [(95, True), (0, False)])
+def test_a_short_piece_at_a_head_rather_goes_on(begins, joined):
+    """35 px are hardly more than a head's length, 130 px more than four."""
+    tails = [piece(begins, 130), bent(40)]
+    assert len(join(tails)) == 2
+    assert len(join(tails, [(0, 0)])) == (1 if joined else 2)

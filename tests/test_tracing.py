@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from cascade.affinity import end_affinity
 from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
 from cascade.skeleton import Branch, Skeleton, trace
-from cascade.tracing import Tracer, end_affinity
+from cascade.tracing import Tracer
 from cascade.weights import LinkWeights
 
 HL = 40.0
