@@ -9,6 +9,7 @@ import numpy as np
 
 from cascade.benchmark.annotations import AnnotatedSperm
 from cascade.config import CS3Config
+from cascade.continuation import End
 from cascade.fitting.candidates import KINDS, Candidate, Found
 from cascade.fitting.truth import Judge, majority
 from cascade.instances import score_witnesses, usable_maps
@@ -16,7 +17,7 @@ from cascade.joining import tracer_of
 from cascade.matching import Meeting, Owners, Views, match, meetings
 from cascade.pipeline import Trace, segment
 from cascade.sam.protocol import PromptableModel
-from cascade.tracing import Tracer
+from cascade.tracing import Link, Tracer
 from cascade.types import FloatArray, Head, Pair, Sperm, Tail, UInt8Array
 from cascade.widths import darkness
 
@@ -61,7 +62,8 @@ def collect(
         )
         _links(joining, (0.0, 0.0), 1.0, judges, found, kind="joins")
     met = list(meetings(trace.heads, trace.tails, *near))
-    found["pairs"] = list(_pairs(trace.heads, trace.tails, met, judges))
+    told = meetings_told(trace.heads, trace.tails, met, judges)
+    found["pairs"] = [Candidate(one.witnesses.tolist(), right) for one, right in told]
     weights = config.matching.weights.vector
     found["scores"] = list(_scores(result.sperm, trace, met, weights, result.head_length, judges))
     return found
@@ -78,6 +80,16 @@ def _links(
     """The links of a round, each once; `origin` and `scale` lead from its picture to the image."""
     if tracer is None:
         return
+    for start, link, right in links_told(tracer, judges, origin, scale):
+        met = tracer.meet(start, link.to, link.via)
+        name = kind or ("at_junction" if met else "across_gap")
+        found[name].append(Candidate(tracer.witnesses(start, link.to, link.via).tolist(), right))
+
+
+def links_told(
+    tracer: Tracer, judges: Sequence[Judge], origin: tuple[float, float] = (0.0, 0.0), scale: float = 1.0
+) -> Iterator[tuple[End, Link, bool]]:
+    """The links of a round that truth tells to be right or wrong, each once: where from, the link, which."""
     for i in range(len(tracer.skeleton.branches)):
         for start in ((i, 0), (i, 1)):
             if tracer.connectors[i] or start in tracer.closed:
@@ -93,10 +105,7 @@ def _links(
                 turn = math.degrees(math.acos(max(-1.0, min(1.0, float(a @ -b)))))
                 right = majority([judge.link(one, other, turn) for judge in judges])
                 if right is not None:
-                    seen = tracer.witnesses(start, to, link.via)
-                    met = tracer.meet(start, to, link.via)
-                    name = kind or ("at_junction" if met else "across_gap")
-                    found[name].append(Candidate(seen.tolist(), right))
+                    yield start, link, right
 
 
 def _near_end(tracer: Tracer, end: tuple[int, int]) -> FloatArray:
@@ -105,16 +114,17 @@ def _near_end(tracer: Tracer, end: tuple[int, int]) -> FloatArray:
     return points[skip : max(round(_REACH_HL * tracer.head_length), skip + 1)]
 
 
-def _pairs(
+def meetings_told(
     heads: Sequence[Head], tails: Sequence[Tail], met: Sequence[Meeting], judges: Sequence[Judge]
-) -> Iterator[Candidate]:
+) -> Iterator[tuple[Meeting, bool]]:
+    """The meetings of tails and necks that truth tells to be right or wrong."""
     for one in met:
         head = heads[one.neck.head]
         votes = [
             judge.pair(head, tails[one.tail], one.reverse, head.ends, one.neck.place) for judge in judges
         ]
         if (right := majority(votes)) is not None:
-            yield Candidate(one.witnesses.tolist(), right)
+            yield one, right
 
 
 def _scores(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cascade.looks.network import ARCHITECTURE
 from cascade.sam.tiny import WORKING_HEAD_LENGTH
-from cascade.training.settings import SUPERVISED, TinyTraining
+from cascade.training.settings import SUPERVISED, LooksTraining, TinyTraining
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class About:
 
 def about_architecture(name: str) -> About:
     """What a card says of an architecture, by its name."""
-    return _about_method(name) if name in SUPERVISED else _about_tiny()
+    if name in SUPERVISED:
+        return _about_method(name)
+    return _about_looks() if name == ARCHITECTURE else _about_tiny()
 
 
 def _about_tiny() -> About:
@@ -53,6 +56,23 @@ Synthetic smears look like bright-field photographs of stained smears; CS3 resca
 about {WORKING_HEAD_LENGTH:.0f} pixels long. Unstained, fluorescent and phase-contrast images are outside
 what it was taught. It does not judge morphology, and its masks are no diagnosis.""",
         default=TinyTraining(),
+    )
+
+
+def _about_looks() -> About:
+    return About(
+        description="""\
+A small network ({parameters} parameters) that looks at a link between two lines, or at a tail beside a head,
+and says how likely both are of one sperm. For research use, not a medical device.""",
+        licence="Apache-2.0",
+        use="cs3 segment INPUT... --out DIR",
+        data="""\
+**Data**: links and pairs that the cascade came upon in synthetic smears, whose truth says which are right. No
+human labels and no photographs were used, so no condition of any data set applies to the weights.""",
+        limits="""\
+It was taught on what `tiny` and the rules of the cascade propose in bright-field pictures of stained smears,
+and knows nothing of others.""",
+        default=LooksTraining(),
     )
 
 

@@ -12,13 +12,14 @@ import typer
 
 from cascade.console import FAILED, INTERRUPTED, WRONG_USE, reported, say, say_error
 from cascade.errors import ConfigError
-from cascade.training.settings import SUPERVISED, SupervisedTraining, TinyTraining
+from cascade.training.settings import SUPERVISED, LooksTraining, SupervisedTraining, TinyTraining
 
 app = typer.Typer(
     help="Teach the built-in model from synthetic smears, or a method to compare with from labels.",
     no_args_is_help=True,
 )
 _DEFAULT = TinyTraining()
+_LOOKS = LooksTraining()
 _THREADS = "CPU threads of the network; 0 takes every core."
 _SAVE_EVERY = "Steps between checkpoints."
 _DEVICE = "auto (a GPU where there is one), cpu, cuda or cuda:N."
@@ -91,6 +92,37 @@ def tiny(
     weights = out / "tiny.safetensors"
     typer.echo(f"The weights are in {weights}. Use them with:")
     typer.echo(f"cs3 segment --model {weights} INPUT... --out DIR")
+
+
+@app.command()
+def looks(
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for lessons, weights and log.")
+    ],
+    smears: Annotated[int, typer.Option(min=2, help="Smears that the cascade is run over.")] = _LOOKS.smears,
+    passes: Annotated[int, typer.Option(min=1, help="Over what it came upon.")] = _LOOKS.passes,
+    batch: Annotated[int, typer.Option(min=1, help="Links and pairs a step.")] = _LOOKS.batch,
+    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = _LOOKS.rate,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and smears.")] = _LOOKS.seed,
+    threads: Annotated[int, typer.Option(min=0, help=_THREADS)] = _LOOKS.threads,
+) -> None:
+    """Teach the judge of links and pairs; the same command goes on where an earlier run ended.
+
+    The cascade is run over synthetic smears, whose truth says which of the links and pairs it comes upon are
+    right. Nothing is downloaded, no labels are read.
+
+    DIR receives lessons/, looks.safetensors, checkpoint.pt and log.jsonl.
+    """
+    with reported():
+        settings = LooksTraining(smears, passes, batch, rate, seed, threads)
+    again = f"The same command goes on from there in {out}."
+    with reported(FAILED, f"Interrupted. {again}"):
+        done = _train_looks(out, settings)
+    if not done:
+        say(f"Stopped. {again}")
+        raise typer.Exit(INTERRUPTED)
+    typer.echo(f"The weights are in {out / 'looks.safetensors'}.")
 
 
 def _supervised(name: str) -> Callable[..., None]:
@@ -226,6 +258,20 @@ def _train(out: Path, settings: TinyTraining, device: str, init: Path | None) ->
     try:
         with stop_on_request() as stop, TrainingDisplay() as display:
             return train_tiny(out, settings, torch.device(device), display, init=init, stop=stop)
+    except ConfigError as error:  # the folder holds another training
+        say_error(str(error))
+        raise typer.Exit(WRONG_USE) from error
+
+
+def _train_looks(out: Path, settings: LooksTraining) -> bool:
+    from cascade.sam.registry import load_model  # noqa: PLC0415
+    from cascade.training.looks import train_looks  # noqa: PLC0415
+    from cascade.training.progress import TrainingDisplay, stop_on_request  # noqa: PLC0415
+
+    say(f"Running the cascade over {settings.smears} smears, then learning in {settings.passes} passes.")
+    try:
+        with stop_on_request() as stop, TrainingDisplay() as display:
+            return train_looks(out, settings, load_model(), display, stop=stop)
     except ConfigError as error:  # the folder holds another training
         say_error(str(error))
         raise typer.Exit(WRONG_USE) from error

@@ -39,6 +39,35 @@ class TinyTraining:
 
 
 @dataclass(frozen=True)
+class LooksTraining:
+    """Settings of a run that teaches the judge of looks.
+
+    Attributes:
+        smears: synthetic smears that the cascade is run over.
+        passes: over what it came upon.
+        batch: links and pairs a step.
+        rate: peak learning rate; it rises over the first 3 % and falls as a cosine.
+        seed: of weights and smears.
+        threads: CPU threads of the network; 0 leaves it to torch, which takes every core.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    smears: int = 300
+    passes: int = 9
+    batch: int = 64
+    rate: float = 2e-3
+    seed: int = 1
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        _check_range(self, at_least_one=("passes", "batch"))
+        if self.smears < 2:
+            raise ConfigError(f"smears: expected 2 or more, found {self.smears}; some are held out.")
+
+
+@dataclass(frozen=True)
 class SupervisedTraining:
     """Settings of a run on annotated images.
 
@@ -72,7 +101,9 @@ class SupervisedTraining:
         _check_range(self, at_least_one=("steps", "batch", "save_every", "check_every"))
 
 
-def _check_range(settings: TinyTraining | SupervisedTraining, at_least_one: tuple[str, ...]) -> None:
+def _check_range(
+    settings: TinyTraining | LooksTraining | SupervisedTraining, at_least_one: tuple[str, ...]
+) -> None:
     for name, value in vars(settings).items():
         least = 1 if name in at_least_one else 0
         if name != "rate" and value < least:
