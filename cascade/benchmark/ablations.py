@@ -31,7 +31,8 @@ ABLATIONS: Mapping[str, str] = {
     "cs3:to-Sn": "+ further rounds",
     "cs3:to-knots": "+ knots",
     "cs3:to-matching": "+ matching rules",
-    WHOLE: "+ joining: the whole",
+    "cs3:to-joining": "+ joining",
+    WHOLE: "+ looks: the whole",
     "cs3:one-round": "the whole without further rounds",
     "cs3:no-knots": "the whole without knots",
     "cs3:no-direction": "the whole without the model's direction map",
@@ -68,7 +69,8 @@ def variants(config: CS3Config) -> dict[str, Variant]:
     """Every variant: stages added up, then the whole configuration less one thing at a time."""
     nearest = {"use_direction": False, "use_ownership": False}
     one_round = {"rounds": min(1, config.tails.rounds)}
-    unjoined = config.changed(joining={"enabled": False})
+    unseen = config.changed(looks={"enabled": False})
+    unjoined = unseen.changed(joining={"enabled": False})
     cascade = unjoined.changed(knots={"enabled": False})
     ways = (
         *(
@@ -81,6 +83,7 @@ def variants(config: CS3Config) -> dict[str, Variant]:
             )
         ),
         Variant(unjoined),
+        Variant(unseen),
         Variant(config),
         Variant(config.changed(tails=one_round)),
         Variant(config.changed(knots={"enabled": False})),

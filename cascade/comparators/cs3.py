@@ -7,7 +7,9 @@ from collections.abc import Callable
 from cascade.comparators.identity import identity
 from cascade.comparators.protocol import FoundSperm
 from cascade.config import CS3Config
+from cascade.looks import WEIGHTS
 from cascade.pipeline import segment
+from cascade.sam.checkpoints import sha256_of
 from cascade.sam.protocol import PromptableModel
 from cascade.types import Region, Result, Sperm, UInt8Array
 
@@ -38,6 +40,7 @@ class CS3:
         self.identity = identity(
             "cs3",
             model=model.sha256,
+            looks=sha256_of(WEIGHTS),
             configuration=self._config.model_dump(mode="json"),
             settings=settings,
         )

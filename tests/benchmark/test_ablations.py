@@ -49,16 +49,20 @@ def test_variants_start_from_the_configuration_given():
     assert len({(way.config.model_dump_json(), way.rules) for way in ways.values()}) == len(ways)
     assert {way.config.heads.min_score for way in ways.values()} == {0.7}
     built_up = [name for name in ways if name.startswith("cs3:to-")]
-    steps = [(w.config.tails.rounds, w.config.knots.enabled, w.rules) for w in map(ways.get, built_up)]
+    steps = [
+        (w.config.tails.rounds, w.config.knots.enabled, w.rules, w.config.joining.enabled)
+        for w in map(ways.get, built_up)
+    ]
     assert steps == [
-        (0, False, False),
-        (1, False, False),
-        (5, False, False),
-        (5, True, False),
-        (5, True, True),
+        (0, False, False, False),
+        (1, False, False, False),
+        (5, False, False, False),
+        (5, True, False, False),
+        (5, True, True, False),
+        (5, True, True, True),
     ]
     assert ways[WHOLE].config == config
-    assert not any(ways[name].config.joining.enabled for name in built_up)
+    assert not any(ways[name].config.looks.enabled for name in built_up)
     assert not ways["cs3:no-direction"].config.tails.use_direction
     assert not ways["cs3:no-direction"].config.matching.use_direction
     assert ways["cs3:no-ownership"].config.matching.use_direction
