@@ -129,7 +129,7 @@ class MatchingConfig(_Stage):
     """λ_dis: from an end of the tail to an end of the head's long axis, at most (paper: 20 px)."""
     max_angle_deg: float = Field(180, gt=0, le=180)
     """λ_angle: between the tail's first part and the head's long axis, at most (paper: 60°)."""
-    min_score: float = Field(0.3, ge=0, le=1)
+    min_score: float = Field(0.15, ge=0, le=1)
     """A head and a tail are paired when it is at least this sure."""
     use_direction: bool = True
     """Whether the model's direction map says which end of a tail is its head's."""
