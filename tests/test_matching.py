@@ -16,7 +16,7 @@ from cascade.widths import darkness
 
 HL = 30.0
 SHAPE = (200, 300)
-PLAIN = MatchingConfig()
+PLAIN = MatchingConfig(min_score=0.3)  # the witnesses alone are not as sure as with a look
 PAPER = CS3Config.paper().matching
 DOUBTFUL = MatchingConfig(min_score=0.02)
 

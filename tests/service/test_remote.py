@@ -14,6 +14,7 @@ import standin
 import uvicorn
 from typer.testing import CliRunner
 
+from cascade.engines.protocol import LocalEngine
 from service import engine
 from service.app import create_app
 from service.client import AsyncClient, Client, FailedImage, ImageFailedError, ProblemError
@@ -41,12 +42,13 @@ def address(tmp_path_factory):
             if time.monotonic() > beaten + 1:
                 service.queue.beat(state, [])
                 beaten = time.monotonic()
-            if not worker.step(model):
+            if not worker.step(working):
                 stop.wait(0.02)
 
     server = uvicorn.Server(uvicorn.Config(create_app(service), log_config=None, ws="none"))
     with socket.socket() as listener, pytest.MonkeyPatch.context() as patched:
         patched.setattr(engine, "segment", segment)
+        working = LocalEngine(engine.loaded(model))
         listener.bind(("127.0.0.1", 0))
         threads = [
             threading.Thread(target=work),
