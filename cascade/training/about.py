@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from cascade.looks.network import ARCHITECTURE
 from cascade.sam.tiny import WORKING_HEAD_LENGTH
@@ -32,11 +34,21 @@ class About:
     files: str = "--out DIR"
 
 
-def about_architecture(name: str) -> About:
-    """What a card says of an architecture, by its name."""
+def about_architecture(name: str, training: Mapping[str, Any]) -> About:
+    """What a card says of an architecture, by its name, and by the note of how the weights were trained."""
     if name in SUPERVISED:
         return _about_method(name)
-    return _about_looks() if name == ARCHITECTURE else _about_tiny()
+    if name == ARCHITECTURE:
+        return _about_looks()
+    about = _about_tiny()
+    return replace(about, data=_UNLABELLED, files=_FOLDERS) if training.get("unlabelled") else about
+
+
+_FOLDERS = "--unlabelled FOLDER --out DIR"
+_UNLABELLED = """\
+**Data**: synthetic smears, drawn while it learnt, and unlabelled photographs, of which it was taught what the
+cascade understood of them before. No human labels were used. Conditions of the photographs may apply to the
+weights."""
 
 
 def _about_tiny() -> About:

@@ -42,8 +42,8 @@ def write_card(weights: Path, scores: Path, scored_on: str, note: str = "", log:
         OutputError: the card cannot be written.
     """
     architecture = declared_architecture(weights) if weights.is_file() else TINY
-    about = about_architecture(architecture or TINY)
     training = read_note(weights, architecture or TINY)
+    about = about_architecture(architecture or TINY, training)
     figures = _figures(scores)
     curve = ""
     if log is not None:

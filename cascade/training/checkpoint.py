@@ -100,7 +100,7 @@ def _refuse_other_settings(
     told = [
         f"{name.replace('_', '-')} {_shown(wanted[name])} instead of {_shown(found.get(name))}"
         for name in binding
-        if found.get(name) != wanted[name]
+        if found.get(name, "") != wanted[name]
     ]
     if told:
         raise ConfigError(

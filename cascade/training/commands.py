@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -38,8 +38,14 @@ def tiny(
     ],
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = _DEFAULT.steps,
     dense_steps: Annotated[
-        int, typer.Option(min=0, help="First steps, which teach dense maps alone.")
-    ] = _DEFAULT.dense_steps,
+        int | None,
+        typer.Option(
+            min=0,
+            help=f"First steps, which teach dense maps alone; by itself {_DEFAULT.dense_steps}, "
+            "or none where weights are there to start from.",
+            show_default=False,
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = _DEFAULT.batch,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = _DEFAULT.rate,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and smears.")] = _DEFAULT.seed,
@@ -60,19 +66,35 @@ def tiny(
             metavar="WEIGHTS", exists=True, dir_okay=False, help="Start from weights of an earlier training."
         ),
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Learn from these images, too, as the cascade understands them; starts from the built-in "
+            "weights, or from --init.",
+        ),
+    ] = None,
 ) -> None:
     """Teach the model `tiny`; the same command goes on where an earlier run ended.
 
-    Smears are drawn while it learns: nothing is downloaded, no labels are read.
+    Smears are drawn while it learns: nothing is downloaded, no labels are read. With --unlabelled, half of
+    the pictures are of your own slides: what the cascade is sure of there is taught as if it were true.
 
     DIR receives tiny.safetensors, checkpoint.pt and log.jsonl.
 
     A run that goes on may differ in steps, threads, workers, save-every and device.
     """
     with reported():
-        from cascade.sam.registry import resolve_device  # noqa: PLC0415
+        from cascade.sam.registry import TINY_WEIGHTS, resolve_device  # noqa: PLC0415
+        from cascade.training.unlabelled import unlabelled_images  # noqa: PLC0415
 
         where = resolve_device(device)
+        images = unlabelled_images(unlabelled) if unlabelled else []
+        start = init or (TINY_WEIGHTS if images else None)
+        if dense_steps is None:
+            dense_steps = 0 if start else _DEFAULT.dense_steps
         settings = TinyTraining(
             steps=steps,
             dense_steps=dense_steps,
@@ -85,7 +107,7 @@ def tiny(
         )
     again = f"The same command goes on from the last checkpoint in {out}."
     with reported(FAILED, f"Interrupted. {again}"):
-        done = _train(out, settings, where, init)
+        done = _train(out, settings, where, start, images)
     if done < steps:
         say(f"Stopped and saved at step {done} of {steps}. {again}")
         raise typer.Exit(INTERRUPTED)
@@ -248,16 +270,22 @@ def card(
     typer.echo(f"The card is {path}.")
 
 
-def _train(out: Path, settings: TinyTraining, device: str, init: Path | None) -> int:
+def _train(
+    out: Path, settings: TinyTraining, device: str, init: Path | None, unlabelled: Sequence[Path]
+) -> int:
     import torch  # noqa: PLC0415  slow to import
 
     from cascade.training.progress import TrainingDisplay, stop_on_request  # noqa: PLC0415
     from cascade.training.tiny import train_tiny  # noqa: PLC0415
 
     say(f"Training on {device}, for {settings.steps} steps.")
+    if unlabelled:
+        say(f"First the cascade looks at {len(unlabelled)} unlabelled images.")
     try:
         with stop_on_request() as stop, TrainingDisplay() as display:
-            return train_tiny(out, settings, torch.device(device), display, init=init, stop=stop)
+            return train_tiny(
+                out, settings, torch.device(device), display, init=init, unlabelled=unlabelled, stop=stop
+            )
     except ConfigError as error:  # the folder holds another training
         say_error(str(error))
         raise typer.Exit(WRONG_USE) from error

@@ -14,9 +14,11 @@ _OTHER_TAIL = 4.0
 """Weight of other sperm's flagella in a mask's loss: there, and hardly elsewhere, the decision is hard."""
 
 
-def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """1 - soft Dice over the last two axes, 0 where truth is empty."""
+def dice_loss(logits: Tensor, truth: Tensor, sure: Tensor | None = None) -> Tensor:
+    """1 - soft Dice over the last two axes, where `sure` is 1; 0 where truth is empty."""
     inside = logits.sigmoid()
+    if sure is not None:
+        inside, truth = inside * sure, truth * sure
     overlap = (inside * truth).sum((-2, -1))
     total = inside.sum((-2, -1)) + truth.sum((-2, -1))
     return torch.where(truth.sum((-2, -1)) > 0, 1 - (2 * overlap + 1) / (total + 1), torch.zeros_like(total))
@@ -24,13 +26,12 @@ def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
 
 def dense_loss(features: Features, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Loss of heads, flagella, direction and owner; every term is near 1 when nothing has been learnt."""
-    dense = features.dense.float()
+    dense, sure = features.dense.float(), batch["sure"].float()
     losses = {}
     for i, name in enumerate(("head", "tail")):
         truth = batch[name].float()
-        losses[name] = (
-            3 * F.binary_cross_entropy_with_logits(dense[:, i], truth) + dice_loss(dense[:, i], truth).mean()
-        )
+        entropy = F.binary_cross_entropy_with_logits(dense[:, i], truth, sure)
+        losses[name] = 3 * entropy + dice_loss(dense[:, i], truth, sure).mean()
     alone = batch["alone"].float()
     cosine = F.cosine_similarity(dense[:, 2:], batch["direction"].float(), dim=1, eps=1e-4)
     losses["direction"] = ((1 - cosine) * alone).sum() / alone.sum().clamp(min=1)

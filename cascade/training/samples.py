@@ -1,4 +1,4 @@
-"""Endless training samples from synthetic smears: pictures, dense maps, prompts and the masks they ask for.
+"""Endless training samples of scenes: pictures, dense maps, prompts and the masks they ask for.
 
 A worker keeps a pool of scenes and draws each several times, mirrored, with other prompts, and with other
 parts already painted white, as the cascade does between its rounds.
@@ -6,7 +6,7 @@ parts already painted white, as the cascade does between its rounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,11 @@ from torch.utils.data import IterableDataset, get_worker_info
 from cascade.preprocess import WHITE, normalise
 from cascade.prompts import MOST_POINTS
 from cascade.sam.tiny_network import MASK_STRIDE, STRIDE
-from cascade.synthesis import SyntheticSmear, SyntheticSperm, synthesize
+from cascade.synthesis import synthesize
+from cascade.training.scene import HEAD_LENGTHS, SHAPE, Scene, SceneSperm
+from cascade.training.unlabelled import Believed, window
 from cascade.types import BoolArray, FloatArray, Region, UInt8Array
 
-SHAPE = (512, 640)
-"""Height and width of a training picture, working pixels."""
-HEAD_LENGTHS = (30.0, 62.0)
-"""Range of head lengths, working pixels: wide, so that a first look at an image of unknown scale works."""
 PROMPTS = 4
 """Prompts a picture."""
 _POOL = 96
@@ -35,6 +33,8 @@ _ERASE_HEADS, _ERASE_TAILS = 0.25, 0.4
 """Share of samples in which all heads, and in which some tails, are already painted white."""
 _ON_HEADS = 0.3
 """Share of prompts that lie on heads."""
+_UNLABELLED = 0.5
+"""Share of new scenes that are windows of unlabelled images, where there are any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Prompt:
     """Points on one part, and the masks to answer with."""
 
     points: FloatArray
-    sperm: SyntheticSperm
+    sperm: SceneSperm
     on_head: bool
 
 
@@ -53,19 +53,22 @@ class SmearStream(IterableDataset[dict[str, NDArray[Any]]]):
         seed: of the stream.
         start: samples to leave out, when a run resumes (approximate: the pool is filled anew).
         prompts: prompts a picture; 0 while only dense maps are taught.
+        believed: unlabelled images to learn from beside synthetic smears.
     """
 
-    def __init__(self, seed: int, start: int = 0, prompts: int = PROMPTS) -> None:
+    def __init__(
+        self, seed: int, start: int = 0, prompts: int = PROMPTS, believed: Sequence[Believed] = ()
+    ) -> None:
         super().__init__()
-        self.seed, self.start, self.prompts = seed, start, prompts
+        self.seed, self.start, self.prompts, self.believed = seed, start, prompts, believed
 
     def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
         info = get_worker_info()
         worker = info.id if info is not None else 0
         rng = np.random.default_rng([self.seed, worker, self.start])
-        pool: list[SyntheticSmear] = []
+        pool: list[Scene] = []
         while True:
-            fresh = _scene(rng)
+            fresh = _scene(rng, self.believed)
             if len(pool) < _POOL:
                 pool.append(fresh)
             else:
@@ -75,19 +78,22 @@ class SmearStream(IterableDataset[dict[str, NDArray[Any]]]):
                 yield sample(pool[int(rng.integers(len(pool)))], rng, self.prompts)
 
 
-def _scene(rng: np.random.Generator) -> SyntheticSmear:
+def _scene(rng: np.random.Generator, believed: Sequence[Believed]) -> Scene:
+    if believed and rng.random() < _UNLABELLED:
+        return window(believed[int(rng.integers(len(believed)))], rng)
     low, high = HEAD_LENGTHS
     head_length = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     smear = synthesize(int(rng.integers(2**31)), SHAPE, head_length)
-    return SyntheticSmear(normalise(smear.image), smear.sperm, smear.stain, smear.head_length)
+    sperm = [SceneSperm(s.sperm_id, s.head, s.flagellum, s.flagellum_centreline) for s in smear.sperm]
+    return Scene(normalise(smear.image), tuple(sperm), smear.head_length)
 
 
-def sample(smear: SyntheticSmear, rng: np.random.Generator, prompts: int) -> dict[str, NDArray[Any]]:
+def sample(scene: Scene, rng: np.random.Generator, prompts: int) -> dict[str, NDArray[Any]]:
     """One training sample of a scene, as arrays ready to be stacked; `H, W` are `SHAPE`.
 
     Returns:
         `image`: `(H, W, 3)` uint8 RGB, normalised.
-        `head`, `tail`: `(H, W)` uint8 0/1.
+        `head`, `tail`: `(H, W)` uint8 0/1, taught where `sure`: `(H, W)` uint8 0/1.
         `direction`: `(2, H, W)` float16, unit vector x, y along the flagellum towards its head, valid where
         `alone`: `(H, W)` uint8 0/1, one flagellum and no other.
         `owner`: `(2, H/8, W/8)` float32, vector x, y from a cell on a flagellum to the centre of its head, in
@@ -98,12 +104,13 @@ def sample(smear: SyntheticSmear, rng: np.random.Generator, prompts: int) -> dic
     """
     erase_heads = bool(rng.random() < _ERASE_HEADS)
     share = rng.random() if rng.random() < _ERASE_TAILS else 0.0
-    erased = {s.sperm_id for s in smear.sperm if rng.random() < share}
-    kept = [s for s in smear.sperm if s.sperm_id not in erased]
-    maps = _dense_targets(kept, smear.head_length, erase_heads)
-    maps["head"] = np.zeros(SHAPE, np.uint8) if erase_heads else _heads(smear)
-    image = _recolour(_paint(smear, erase_heads, erased, rng), rng)
-    chosen = _choose_prompts(kept, smear.head_length, prompts, not erase_heads, rng)
+    erased = {s.sperm_id for s in scene.sperm if rng.random() < share}
+    kept = [s for s in scene.sperm if s.sperm_id not in erased]
+    maps = _dense_targets(kept, scene.head_length, erase_heads)
+    maps["head"] = np.zeros(SHAPE, np.uint8) if erase_heads else _heads(scene)
+    maps["sure"] = np.ones(SHAPE, np.uint8) if scene.unsure is None else (~scene.unsure).astype(np.uint8)
+    image = _recolour(_paint(scene, erase_heads, erased, rng), rng)
+    chosen = _choose_prompts(kept, scene.head_length, prompts, not erase_heads, rng)
     out = {"image": image, **maps, **_prompt_targets(chosen, prompts, not erase_heads)}
     return _flip(out, bool(rng.random() < 0.5), bool(rng.random() < 0.5))
 
@@ -120,28 +127,26 @@ def _prompt_targets(chosen: list[Prompt], count: int, head_known: bool) -> dict[
     return {"points": points, "labels": labels, "masks": masks, "known": known}
 
 
-def _heads(smear: SyntheticSmear) -> UInt8Array:
+def _heads(scene: Scene) -> UInt8Array:
     out = np.zeros(SHAPE, np.uint8)
-    for sperm in smear.sperm:
+    for sperm in scene.sperm:
         if sperm.head is not None:
             _stamp(out, sperm.head.mask, sperm.head.x0, sperm.head.y0)
     return out
 
 
-def _paint(
-    smear: SyntheticSmear, erase_heads: bool, erased: set[int], rng: np.random.Generator
-) -> UInt8Array:
+def _paint(scene: Scene, erase_heads: bool, erased: set[int], rng: np.random.Generator) -> UInt8Array:
     if not erase_heads and not erased:
-        return smear.image
-    heads = _heads(smear)
+        return scene.image
+    heads = _heads(scene)
     gone = heads.copy() if erase_heads else np.zeros(SHAPE, np.uint8)
-    for sperm in smear.sperm:
+    for sperm in scene.sperm:
         if sperm.sperm_id in erased and sperm.flagellum is not None:
             _stamp(gone, sperm.flagellum.mask, sperm.flagellum.x0, sperm.flagellum.y0)
     grow = int(rng.integers(1, 4))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
     gone = np.asarray(cv2.dilate(gone, disc), np.uint8)
-    image = smear.image.copy()
+    image = scene.image.copy()
     # A tail that runs over a head is painted up to the head alone: heads are understood before tails.
     image[gone > (0 if erase_heads else heads)] = WHITE
     return image
@@ -158,9 +163,7 @@ def _recolour(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-def _dense_targets(
-    sperm: list[SyntheticSperm], head_length: float, headless: bool
-) -> dict[str, NDArray[Any]]:
+def _dense_targets(sperm: list[SceneSperm], head_length: float, headless: bool) -> dict[str, NDArray[Any]]:
     """Flagellum mask, direction where one flagellum alone lies, vector to the owner's head by cell."""
     tail, count = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     direction = np.zeros((2, *SHAPE), np.float32)
@@ -225,7 +228,7 @@ def _point_home(
 
 
 def _choose_prompts(
-    sperm: list[SyntheticSperm], head_length: float, count: int, heads: bool, rng: np.random.Generator
+    sperm: list[SceneSperm], head_length: float, count: int, heads: bool, rng: np.random.Generator
 ) -> list[Prompt]:
     tails = [
         s for s in sperm if s.flagellum is not None and _length(s.flagellum_centreline) > 0.6 * head_length
@@ -253,7 +256,7 @@ def _points_along(line: FloatArray, head_length: float, rng: np.random.Generator
     return points + rng.normal(0, 0.02 * head_length, points.shape)
 
 
-def _points_in_head(one: SyntheticSperm, rng: np.random.Generator) -> FloatArray:
+def _points_in_head(one: SceneSperm, rng: np.random.Generator) -> FloatArray:
     if one.head is None:
         raise ValueError("a prompt on a head needs a head")
     ys, xs = np.nonzero(one.head.mask)
@@ -263,7 +266,7 @@ def _points_in_head(one: SyntheticSperm, rng: np.random.Generator) -> FloatArray
     return np.asarray(points + np.array([one.head.x0, one.head.y0]), float)
 
 
-def _mask_targets(one: SyntheticSperm, head_known: bool) -> tuple[UInt8Array, FloatArray]:
+def _mask_targets(one: SceneSperm, head_known: bool) -> tuple[UInt8Array, FloatArray]:
     """Whole, head, flagellum at half resolution, 0–255, and which of them the picture can tell."""
     parts = []
     for region in (one.head, one.flagellum):
@@ -282,7 +285,7 @@ def _flip(arrays: dict[str, NDArray[Any]], across: bool, down: bool) -> dict[str
     for axis, wanted, size in ((1, across, SHAPE[1]), (0, down, SHAPE[0])):
         if not wanted:
             continue
-        for key in ("head", "tail", "alone", "owned"):
+        for key in ("head", "tail", "sure", "alone", "owned"):
             out[key] = np.flip(out[key], axis)
         out["image"] = np.flip(out["image"], axis)
         for key in ("direction", "owner"):

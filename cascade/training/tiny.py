@@ -1,8 +1,8 @@
-"""Teach `tiny` on synthetic smears alone: dense maps first, prompts after."""
+"""Teach `tiny` on synthetic smears, and on unlabelled images where asked: dense maps first, prompts after."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  the field's name for it
 from torch.utils.data import DataLoader
 
+from cascade.errors import ConfigError
 from cascade.sam.checkpoints import sha256_of
-from cascade.sam.tiny import has_fast_bfloat16, read_network, save_tiny
+from cascade.sam.tiny import has_fast_bfloat16, load_tiny, read_network, save_tiny
 from cascade.sam.tiny_network import TinySam
 from cascade.training.checkpoint import LOG, read_checkpoint, write_checkpoint
 from cascade.training.learner import Learner, begin_worker, cosine_rate
@@ -22,10 +23,11 @@ from cascade.training.log import JsonLog
 from cascade.training.losses import dense_loss, mask_loss
 from cascade.training.samples import PROMPTS, SmearStream
 from cascade.training.settings import TinyTraining
+from cascade.training.unlabelled import FOLDER, Believed, believe, fingerprint
 from cascade.training.watcher import Watcher
 
 WEIGHTS = "tiny.safetensors"
-_BINDING = ("dense_steps", "batch", "rate", "seed", "init")
+_BINDING = ("dense_steps", "batch", "rate", "seed", "init", "unlabelled")
 """Settings that make one training another; the rest (steps, threads, …) may differ when it goes on."""
 _ADVICE = f" (--init {WEIGHTS} starts from the weights there)"
 _PARTS = ("head", "tail", "direction", "owner", "mask", "score")
@@ -38,6 +40,7 @@ def train_tiny(
     watcher: Watcher | None = None,
     *,
     init: Path | None = None,
+    unlabelled: Sequence[Path] = (),
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Train, or go on from `out/checkpoint.pt`, and write `out/tiny.safetensors` and `out/log.jsonl`.
@@ -52,27 +55,43 @@ def train_tiny(
         device: where to train.
         watcher: told what happens.
         init: weights to start from, written by an earlier training.
+        unlabelled: images to learn from beside synthetic smears; the cascade with the weights of `init` is
+            run over them, and what it is sure of is taught.
         stop: asked after every step; where it says so, the run is saved and ends early.
 
     Returns:
         Steps taught so far: `settings.steps`, or fewer after a stop.
 
     Raises:
-        ConfigError: the folder holds a checkpoint of other settings, or one that has gone further.
+        ConfigError: the folder holds a checkpoint of other settings, or one that has gone further; or there
+            are unlabelled images, and no weights to look at them with.
+        ImageError: an unlabelled image cannot be read, or the cascade is sure of nothing in any.
         ModelError: `init` or the checkpoint is damaged or of another architecture; or the training diverged.
         OutputError: the folder cannot be written, or holds weights that a new training would replace.
     """
     watcher = watcher or Watcher()
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    if unlabelled and init is None:
+        raise ConfigError("unlabelled: expected weights to look at the images with, found none; give init.")
     learner = _Learner(settings, device, init)
-    noted = {**asdict(settings), "init": sha256_of(init) if init else ""}
+    noted = {
+        **asdict(settings),
+        "init": sha256_of(init) if init else "",
+        "unlabelled": fingerprint(unlabelled) if unlabelled else "",
+    }
     saved = read_checkpoint(out, noted, device, weights=WEIGHTS, binding=_BINDING, advice=_ADVICE)
     if saved is not None:
         learner.restore(saved)
+    believed: list[Believed] = []
+    if init is not None and unlabelled and learner.step < settings.steps:
+        looked_at = believe(unlabelled, out / FOLDER, load_tiny(init, device), watcher, stop)
+        if looked_at is None:
+            return learner.step
+        believed = looked_at
     log = JsonLog(out / LOG, learner.step)
     watcher.begin(learner.step, settings.steps)
-    with closing(_lessons(settings, learner.step)) as lessons:
+    with closing(_lessons(settings, learner.step, believed)) as lessons:
         for batch, with_prompts in lessons:
             losses = learner.learn(
                 batch, cosine_rate(settings.rate, learner.step, settings.steps), with_prompts
@@ -107,20 +126,24 @@ class _Learner(Learner):
         write_checkpoint(out, {**self.state(), "settings": dict(noted)})
 
 
-def _lessons(settings: TinyTraining, done: int) -> Generator[tuple[dict[str, Tensor], bool]]:
+def _lessons(
+    settings: TinyTraining, done: int, believed: Sequence[Believed]
+) -> Generator[tuple[dict[str, Tensor], bool]]:
     """The batches of the steps still to do, and whether they teach prompts; closing it ends its workers."""
     while done < settings.steps:
         with_prompts = done >= settings.dense_steps
         end = settings.steps if with_prompts else min(settings.steps, settings.dense_steps)
-        with closing(_batches(settings, done, with_prompts)) as batches:
+        with closing(_batches(settings, done, with_prompts, believed)) as batches:
             for _, batch in zip(range(done, end), batches, strict=False):
                 yield batch, with_prompts
         done = end
 
 
-def _batches(settings: TinyTraining, step: int, with_prompts: bool) -> Generator[dict[str, Tensor]]:
+def _batches(
+    settings: TinyTraining, step: int, with_prompts: bool, believed: Sequence[Believed]
+) -> Generator[dict[str, Tensor]]:
     """Batches without end, from `step` on."""
-    stream = SmearStream(settings.seed, step * settings.batch, PROMPTS if with_prompts else 0)
+    stream = SmearStream(settings.seed, step * settings.batch, PROMPTS if with_prompts else 0, believed)
     if not settings.workers:
         yield from DataLoader(stream, settings.batch)
         return

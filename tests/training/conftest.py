@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from cascade.preprocess import WHITE
-from cascade.synthesis import SyntheticSmear, SyntheticSperm
 from cascade.training import tiny
-from cascade.training.samples import SHAPE
+from cascade.training.scene import SHAPE, Scene, SceneSperm
 from cascade.training.settings import TinyTraining
+from cascade.training.unlabelled import Believed
 from cascade.types import Region
 
 HEAD_LENGTH = 44.0
@@ -28,7 +28,7 @@ STANDING = {"head": (300, 80), "tail": ((300, 100), (300, 380))}
 Place = tuple[int, int]
 
 
-def sperm(sperm_id: int, head: Place, tail: tuple[Place, Place]) -> SyntheticSperm:
+def sperm(sperm_id: int, head: Place, tail: tuple[Place, Place]) -> SceneSperm:
     """A round head and a straight tail, 9 pixels wide; its centreline has a point every two pixels."""
     disc, line = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     cv2.circle(disc, head, 20, 1, -1)
@@ -36,30 +36,27 @@ def sperm(sperm_id: int, head: Place, tail: tuple[Place, Place]) -> SyntheticSpe
     line[disc > 0] = 0
     length = max(abs(tail[1][0] - tail[0][0]), abs(tail[1][1] - tail[0][1]))
     centreline = np.linspace(*np.array(tail, float), length // 2)
-    whole = Region.from_full(disc > 0)
-    return SyntheticSperm(
-        sperm_id, whole, None, whole, (), None, Region.from_full(line > 0), centreline, has_head=True
-    )
+    return SceneSperm(sperm_id, Region.from_full(disc > 0), Region.from_full(line > 0), centreline)
 
 
-def smear(*several: SyntheticSperm) -> SyntheticSmear:
+def smear(*several: SceneSperm) -> Scene:
     """Dark sperm on the background that preprocessing makes."""
     image = np.full((*SHAPE, 3), WHITE, np.uint8)
     for one in several:
         for region in (one.head, one.flagellum):
             if region is not None:
                 image[region.full(SHAPE)] = 120
-    return SyntheticSmear(image, several, "ink", HEAD_LENGTH)
+    return Scene(image, several, HEAD_LENGTH)
 
 
 @pytest.fixture(scope="session")
-def crossing() -> SyntheticSmear:
+def crossing() -> Scene:
     """Both sperm; the tails cross at x 300, y 200."""
     return smear(sperm(1, **LYING), sperm(2, **STANDING))
 
 
 @pytest.fixture(scope="session")
-def lying() -> SyntheticSmear:
+def lying() -> Scene:
     """The first alone: its head is at x 100, y 200, its tail runs to x 420."""
     return smear(sperm(1, **LYING))
 
@@ -67,7 +64,9 @@ def lying() -> SyntheticSmear:
 class Noise(IterableDataset[dict[str, NDArray[Any]]]):
     """Sample `i` is noise of seed `i`: unlike the real stream, it goes on as if never interrupted."""
 
-    def __init__(self, seed: int, start: int = 0, prompts: int = 2) -> None:
+    def __init__(
+        self, seed: int, start: int = 0, prompts: int = 2, believed: Sequence[Believed] = ()
+    ) -> None:
         super().__init__()
         self.seed, self.start, self.prompts = seed, start, prompts
 
@@ -85,6 +84,7 @@ class Noise(IterableDataset[dict[str, NDArray[Any]]]):
             "image": rng.integers(0, 256, (64, 96, 3), dtype=np.uint8),
             "head": map_of(64, 96),
             "tail": map_of(64, 96),
+            "sure": map_of(64, 96),
             "direction": rng.normal(size=(2, 64, 96)).astype(np.float16),
             "alone": map_of(64, 96),
             "owner": rng.normal(size=(2, 8, 12)).astype(np.float32),

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from cascade.sam.tiny_network import Features
-from cascade.synthesis import SyntheticSmear
 from cascade.training.losses import dense_loss, mask_loss
 from cascade.training.samples import sample
+from cascade.training.scene import Scene
 
 SURE = 20.0
 
 
 @pytest.fixture(scope="module")
-def batch(crossing: SyntheticSmear) -> dict[str, Tensor]:
+def batch(crossing: Scene) -> dict[str, Tensor]:
     """A sample that shows both sperm."""
     for seed in range(100):
         one = sample(crossing, np.random.default_rng(seed), 4)

@@ -83,7 +83,7 @@ def test_the_weights_are_the_average_and_know_their_settings(trained: Path) -> N
     noted = read_training(trained / "tiny.safetensors")
     assert noted == {
         "steps": 3, "dense_steps": 1, "batch": 1, "rate": 0.002, "seed": 0, "threads": 0, "workers": 0,
-        "save_every": 100, "init": "", "step": 3,
+        "save_every": 100, "init": "", "unlabelled": "", "step": 3,
     }  # fmt: skip
     average = {
         key.removeprefix("module."): value

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from cascade.preprocess import WHITE
-from cascade.synthesis import SyntheticSmear
 from cascade.training import samples
-from cascade.training.samples import SHAPE, SmearStream, sample
+from cascade.training.samples import SmearStream, sample
+from cascade.training.scene import SHAPE, Scene
 
 Sample = dict[str, NDArray[Any]]
 HEIGHT, WIDTH = SHAPE
@@ -22,17 +22,17 @@ TAILS = {1: [(200, 200), (400, 200)], 2: [(300, 140), (300, 350)]}
 CROSSING = (300, 200)
 
 
-def draw(smear: SyntheticSmear, seed: int, prompts: int = 4) -> Sample:
+def draw(smear: Scene, seed: int, prompts: int = 4) -> Sample:
     return sample(smear, np.random.default_rng(seed), prompts)
 
 
 @pytest.fixture(scope="module")
-def drawn(crossing: SyntheticSmear) -> list[Sample]:
+def drawn(crossing: Scene) -> list[Sample]:
     return [draw(crossing, seed) for seed in SEEDS]
 
 
 @pytest.fixture(scope="module")
-def upright(crossing: SyntheticSmear) -> list[Sample]:
+def upright(crossing: Scene) -> list[Sample]:
     """As `drawn`, but never mirrored."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(samples, "_flip", lambda arrays, across, down: arrays)
@@ -48,12 +48,13 @@ def brightness(one: Sample, place: tuple[int, int]) -> float:
     return float(one["image"][y - 3 : y + 4, x - 3 : x + 4].mean())
 
 
-def test_shapes_and_types(crossing: SyntheticSmear) -> None:
+def test_shapes_and_types(crossing: Scene) -> None:
     one = draw(crossing, 0, prompts=3)
     assert {key: (array.shape, array.dtype.name) for key, array in one.items()} == {
         "image": ((512, 640, 3), "uint8"),
         "head": ((512, 640), "uint8"),
         "tail": ((512, 640), "uint8"),
+        "sure": ((512, 640), "uint8"),
         "direction": ((2, 512, 640), "float16"),
         "alone": ((512, 640), "uint8"),
         "owner": ((2, 64, 80), "float32"),
@@ -66,7 +67,7 @@ def test_shapes_and_types(crossing: SyntheticSmear) -> None:
     assert draw(crossing, 0, prompts=0)["masks"].shape == (0, 3, 256, 320)
 
 
-def test_a_seed_is_a_sample(crossing: SyntheticSmear) -> None:
+def test_a_seed_is_a_sample(crossing: Scene) -> None:
     first, again, other = draw(crossing, 1), draw(crossing, 1), draw(crossing, 2)
     assert all(np.array_equal(first[key], again[key]) for key in first)
     assert not np.array_equal(first["image"], other["image"])
@@ -110,7 +111,7 @@ def test_only_one_flagellum_has_a_direction(upright: list[Sample]) -> None:
         assert value(one, "alone", (500, 450)) == 0
 
 
-def test_directions_and_owners_lead_to_the_head_however_mirrored(lying: SyntheticSmear) -> None:
+def test_directions_and_owners_lead_to_the_head_however_mirrored(lying: Scene) -> None:
     mirrored = set()
     for one in (draw(lying, seed) for seed in SEEDS):
         if not one["tail"].any():
@@ -162,7 +163,7 @@ def test_points_are_padded_at_the_end(drawn: list[Sample]) -> None:
 
 
 def test_nothing_to_ask_gives_padding_alone() -> None:
-    empty = SyntheticSmear(np.full((*SHAPE, 3), WHITE, np.uint8), (), "ink", 44.0)
+    empty = Scene(np.full((*SHAPE, 3), WHITE, np.uint8), (), 44.0)
     one = draw(empty, 0)
     assert (one["labels"] == -1).all()
     assert not one["known"].any()
@@ -172,8 +173,8 @@ def test_nothing_to_ask_gives_padding_alone() -> None:
 # --- the stream
 
 
-def test_a_stream_is_its_seed_and_its_start(monkeypatch: pytest.MonkeyPatch, lying: SyntheticSmear) -> None:
-    monkeypatch.setattr(samples, "_scene", lambda rng: lying)
+def test_a_stream_is_its_seed_and_its_start(monkeypatch: pytest.MonkeyPatch, lying: Scene) -> None:
+    monkeypatch.setattr(samples, "_scene", lambda rng, believed: lying)
 
     def first(seed: int, start: int) -> list[Sample]:
         return list(islice(SmearStream(seed, start, prompts=1), 8))
