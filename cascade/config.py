@@ -36,6 +36,10 @@ class PreprocessConfig(_Stage):
 
     foreground: Literal["auto", "whitening"] = "auto"
     """`auto`: the model's dense maps where it offers them; `whitening`: background whitening always."""
+    encode: Literal["auto", "once", "every round"] = "auto"
+    """How often the model looks at the whole image. `once`: what is understood is taken out of its maps;
+    `every round`: it looks again, all that is understood painted white (paper); `auto`: once where the model
+    offers dense maps."""
     head_length_px: float | None = Field(None, gt=0)
     """Head length in pixels, used with fewer than three heads in an image; None: 36 per 720 px of width."""
 
@@ -223,7 +227,7 @@ class CS3Config(_Stage):
     def paper(cls) -> CS3Config:
         """The published setting, its pixels at 720×540 turned into head lengths of 36 px."""
         return cls(
-            preprocess=PreprocessConfig(foreground="whitening"),
+            preprocess=PreprocessConfig(foreground="whitening", encode="every round"),
             heads=HeadsConfig(rounds=20, prompts="grid", min_purple=0.4),
             tails=TailsConfig(
                 rounds=20,

@@ -48,7 +48,7 @@ class HeadRound:
 def find_heads(
     image: UInt8Array,
     first: tuple[Encoding, DenseMaps],
-    encode: Encode,
+    encode_left: Encode,
     head_length: float,
     config: HeadsConfig,
     *,
@@ -59,7 +59,7 @@ def find_heads(
     Args:
         image: `(height, width, 3)` normalised RGB.
         first: encoding and foreground of `image` itself.
-        encode: encodes the image of a later round.
+        encode_left: encodes the image of a later round, with heads painted white.
         head_length: pixels.
         config: of this stage.
         split: whether touching blobs too large for one head are several; not while the length is a guess.
@@ -71,7 +71,7 @@ def find_heads(
     painted: BoolArray = np.zeros(image.shape[:2], bool)
     for number in range(config.rounds):
         if number:
-            encoding, foreground = encode(paint_white(image, painted))
+            encoding, foreground = encode_left(paint_white(image, painted))
         one = _ask(encoding, foreground, painted, head_length, most, config)
         rounds.append(one)
         heads += one.found

@@ -36,6 +36,7 @@ def untie(
     gone: BoolArray,
     heads: BoolArray,
     seen: DenseMaps,
+    encode_left: Encode,
     encode: Encode,
     head_length: float,
     config: KnotsConfig,
@@ -51,7 +52,8 @@ def untie(
         gone: `(height, width)` what is understood, to be painted white.
         heads: `(height, width)` pixels of the heads.
         seen: foreground of `image`, nothing painted.
-        encode: encodes an image at the scale of the run.
+        encode_left: encodes the image with what is understood painted white.
+        encode: encodes a cut-out at the scale of the run.
         head_length: pixels.
         config: of this stage.
         tails: of the rounds before, whose filters apply, all but the single-tail rules: no round follows.
@@ -63,7 +65,7 @@ def untie(
         return [], []
     left = paint_white(image, gone)
     rim = grown(heads, RIM_HL * head_length)
-    foreground = remembered(encode(left)[1], seen, gone, rim)
+    foreground = remembered(encode_left(left)[1], seen, gone, rim)
     found: list[Tail] = []
     knots: list[Knot] = []
     settings = tails.model_copy(update={"min_score": config.min_score, "prompts": "foreground"})

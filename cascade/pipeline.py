@@ -14,7 +14,7 @@ from cascade.config import CS3Config, HeadsConfig, LooksConfig
 from cascade.doubles import find_doubles, remark_on
 from cascade.errors import ImageError
 from cascade.field import Field, measure_field, notes_on
-from cascade.heads import Encode, HeadRound, find_heads
+from cascade.heads import HeadRound, find_heads
 from cascade.instances import assemble, usable_maps
 from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
@@ -97,13 +97,16 @@ def segment(
             return encoding, whitened_foreground(picture, head_length)
         return encoding, encoding.dense
 
+    def encode_left(picture: UInt8Array) -> tuple[Encoding, DenseMaps]:
+        return first if _once(first[0], config) else encode(picture)
+
     with clock("heads"):
         first = encode(normalised)
-        if length := first_look(normalised, first, encode, head_length, config.heads):
+        if length := first_look(normalised, first, head_length, config.heads):
             assumed, head_length, source = head_length, length, "measured"
             if max(assumed / head_length, head_length / assumed) > _RESCALE:
                 first = encode(normalised)
-        heads, head_rounds = find_heads(normalised, first, encode, head_length, config.heads)
+        heads, head_rounds = find_heads(normalised, first, encode_left, head_length, config.heads)
         if len(heads) >= ENOUGH_HEADS:
             head_length, source = median_length(heads, shape), "measured"
     foreground = first[1]
@@ -113,7 +116,7 @@ def segment(
         covered = _covered(heads, shape, head_length)
         necks = find_necks(heads, dark if config.matching.use_polarity else None)
         tails, tail_rounds, gone = find_tails(
-            normalised, foreground, covered, necks, encode, head_length, config.tails, looks.links
+            normalised, foreground, covered, necks, encode_left, head_length, config.tails, looks.links
         )
     with clock("knots"):
         more, knots = untie(
@@ -121,6 +124,7 @@ def segment(
             gone,
             covered,
             foreground,
+            encode_left,
             encode,
             head_length,
             config.knots,
@@ -225,7 +229,6 @@ def put_together(
 def first_look(
     normalised: UInt8Array,
     first: tuple[Encoding, DenseMaps],
-    encode: Encode,
     assumed: float,
     config: HeadsConfig,
 ) -> float | None:
@@ -237,7 +240,7 @@ def first_look(
     shape = normalised.shape[:2]
     once = config.model_copy(update={"rounds": 1})
     for settings in (once, _of_any_size(once)):
-        heads, _ = find_heads(normalised, first, encode, assumed, settings, split=False)
+        heads, _ = find_heads(normalised, first, lambda _: first, assumed, settings, split=False)
         if len(heads) >= ENOUGH_HEADS:
             return median_length(heads, shape)
     return None
@@ -248,6 +251,12 @@ def fallback_head_length(shape: tuple[int, int], config: CS3Config) -> tuple[flo
     if config.preprocess.head_length_px is not None:
         return config.preprocess.head_length_px, "configuration"
     return 36 * shape[1] / 720, "image width"
+
+
+def _once(encoding: Encoding, config: CS3Config) -> bool:
+    """Whether the first look at the image serves all rounds."""
+    asked = config.preprocess.encode
+    return asked == "once" or (asked == "auto" and encoding.dense is not None)
 
 
 def _covered(heads: list[Head], shape: tuple[int, int], head_length: float) -> BoolArray:

@@ -18,7 +18,7 @@ def find_tails(
     seen: DenseMaps,
     heads: BoolArray,
     necks: Sequence[Neck],
-    encode: Encode,
+    encode_left: Encode,
     head_length: float,
     config: TailsConfig,
     look: LinkLook | None = None,
@@ -30,7 +30,8 @@ def find_tails(
         seen: foreground of `image` itself: a tail is seen best where nothing has been painted over.
         heads: `(height, width)` pixels of the heads, a little grown, to be painted white.
         necks: where tails may begin.
-        encode: encodes an image; returns the encoding and its foreground.
+        encode_left: encodes the image with what is understood painted white; returns the encoding and its
+            foreground.
         head_length: pixels.
         config: of this stage.
         look: how links look in the image; None: that is not asked.
@@ -43,7 +44,7 @@ def find_tails(
     rounds: list[TailRound] = []
     for number in range(config.rounds):
         left = paint_white(image, gone)
-        encoding, foreground = encode(left)
+        encoding, foreground = encode_left(left)
         encoded = encoding, remembered(foreground, seen, gone, rim)
         known = beside(tails, gone.shape, head_length)
         one = one_round(left, encoded, necks, known, f"S{number + 2}", head_length, config, look)

@@ -72,7 +72,7 @@ def run(sperm, config, gone=None):
         return encoding, encoding.dense
 
     nothing = np.zeros(SHAPE, bool)
-    return untie(image, gone, nothing, encode(image)[1], encode, LENGTH, config, TAILS, nothing, ())
+    return untie(image, gone, nothing, encode(image)[1], encode, encode, LENGTH, config, TAILS, nothing, ())
 
 
 LINE = Drawn(None, (60, 70), (220, 100))

@@ -71,6 +71,40 @@ def test_the_published_setting_runs():
     assert sum(sperm.tail is not None for sperm in result.sperm) >= 2
 
 
+class Recording(TruthModel):
+    """Remembers the shapes of the pictures and the head lengths it was told."""
+
+    def __init__(self, sperm, dense=True):
+        super().__init__(sperm, dense)
+        self.shapes, self.told = [], []
+
+    def encode(self, image, head_length):
+        self.shapes.append(image.shape[:2])
+        self.told.append(head_length)
+        return super().encode(image, head_length)
+
+
+def looks_at_the_field(encode, dense=True):
+    """How often the whole field was encoded, and what came of it."""
+    model = Recording(CROSSING, dense=dense)
+    result = segment(FIELD, model=model, config=CS3Config(preprocess=PreprocessConfig(encode=encode)))
+    return sum(shape == SHAPE for shape in model.shapes), result
+
+
+def test_one_look_at_the_field_serves_every_round():
+    once, result = looks_at_the_field("once")
+    again, painted = looks_at_the_field("every round")
+    assert once == 1
+    assert again > 2
+    assert pairs(result) == pytest.approx(pairs(painted), abs=3)
+
+
+def test_by_itself_only_a_model_without_maps_looks_again():
+    assert looks_at_the_field("auto")[0] == 1
+    assert looks_at_the_field("auto", dense=False)[0] > 2
+    assert looks_at_the_field("once", dense=False)[0] == 1
+
+
 def test_what_stays_alone_is_kept():
     alone = (Drawn((80, 60)), Drawn(None, (200, 150), (420, 230)))
     head, tail = segment(picture(alone), model=TruthModel(alone)).sperm
@@ -104,18 +138,6 @@ def test_or_that_of_the_configuration():
 def test_measured_heads_outdo_the_configuration():
     result = segment(picture(THREE), model=TruthModel(THREE), config=fixed(26.0))
     assert result.head_length_source == "measured"
-
-
-class Recording(TruthModel):
-    """Remembers the head lengths it was told."""
-
-    def __init__(self, sperm):
-        super().__init__(sperm)
-        self.told = []
-
-    def encode(self, image, head_length):
-        self.told.append(head_length)
-        return super().encode(image, head_length)
 
 
 @pytest.mark.parametrize("assumed", [12.5, 24.0, 38.0, 70.0])

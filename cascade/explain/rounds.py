@@ -70,8 +70,8 @@ def head_round(chapter: HeadChapter, story: Story) -> Stage:
             f"{len(chapter.prompts)} prompts", len(found), [one.reason for one in chapter.dropped]
         ),
         panels=(
-            Panel("asked: prompts (dots) on what the model saw; blue: painted white before", asked),
-            Panel("answered: kept (H), rejected (x, dashed); blue: painted white now", answered),
+            Panel("asked: prompts (dots) on what was left; blue: understood before", asked),
+            Panel("answered: kept (H), rejected (x, dashed); blue: understood now", answered),
         ),
         legends=_legends(found, dropped, "largest"),
     )
@@ -88,11 +88,11 @@ def tail_round(chapter: TailChapter, story: Story) -> Stage:
         summary=_summary(asked, len(found), [one.reason for one in chapter.dropped]),
         panels=(
             Panel(
-                "asked: branches and prompts (dots) on what the model saw; blue: painted white before",
+                "asked: branches and prompts (dots) on what was left; blue: understood before",
                 partial(_asked, chapter, story.normalised),
             ),
             Panel(
-                "answered: kept (T), rejected (x, dashed; ring: sharpest bend); blue: painted white now",
+                "answered: kept (T), rejected (x, dashed; ring: sharpest bend); blue: understood now",
                 partial(_answered, chapter),
             ),
         ),
@@ -111,7 +111,7 @@ def knots(story: Story) -> Stage:
         x0, y0, x1, y1 = one.knot.box
         legends.append(Legend(f"{one.mark}, x {x0}-{x1}, y {y0}-{y1}", (*found, *dropped)))
     panels = [
-        Panel("what is left; blue: painted white, boxes: cut-outs", partial(_overview, story)),
+        Panel("what is left; blue: understood, boxes: cut-outs", partial(_overview, story)),
         Panel("each cut-out enlarged, its lines thickened", partial(_tiles, story)),
     ]
     return Stage(

@@ -57,7 +57,7 @@ class DroppedTail:
 
 @dataclass(frozen=True, eq=False)
 class HeadChapter:
-    """A round of S1. `before` is what the model saw, `painted` what was painted white afterwards."""
+    """A round of S1. `before` is what was left, `painted` what was painted white afterwards."""
 
     name: str
     before: UInt8Array

@@ -50,7 +50,7 @@ def test_resume_repeats_nothing(data, tmp_path):
     whole, out, once = Variant("all", CS3Config()), tmp_path / "out", ColourModel()
     segment(data / "images/2023-01-01.png", model=once)
     with pytest.raises(KeyboardInterrupt):
-        compare(comparison(data, out, model=ColourModel(fail_after=2 * once.encoded + 1)), [whole], silent)
+        compare(comparison(data, out, model=ColourModel(fail_after=2 * once.encoded)), [whole], silent)
     with pytest.raises(OutputError, match="--resume"):
         compare(comparison(data, out), [whole], silent)
     model, steps = ColourModel(), []

@@ -92,7 +92,7 @@ def test_wrong_use_is_two(loaded, data, monkeypatch, change, message):
 
 
 def test_interrupted_and_resumed(loaded, data, monkeypatch):
-    models = [ColourModel(fail_after=4), ColourModel()]
+    models = [ColourModel(fail_after=1), ColourModel()]
     monkeypatch.setattr(registry, "load_model", lambda name, device: models.pop(0))
     done = run("prompts", *on(data), "--limit", 1)
     assert done.exit_code == 130

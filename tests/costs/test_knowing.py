@@ -219,7 +219,7 @@ def test_everything_is_put_back_even_after_an_error():
     before = pipeline.find_heads, pipeline.whitened_foreground, pipeline.fitting, Tracer.links
     assert pipeline.fitting is fitting
     with pytest.raises(KeyboardInterrupt):
-        run(smear(), drawn(), *KINDS, model=ColourModel(fail_after=1))
+        run(smear(), drawn(), *KINDS, model=ColourModel(fail_after=0))
     assert before == (pipeline.find_heads, pipeline.whitened_foreground, pipeline.fitting, Tracer.links)
 
 
