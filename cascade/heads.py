@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -220,6 +220,14 @@ def _why_not(  # noqa: PLR0911  one reason a line reads best
     if any(region.intersection_area(head.region) > _DUPLICATE * region.area for head in found):
         return "found already"
     return ""
+
+
+def pixels_of(heads: Sequence[Head], shape: tuple[int, int]) -> BoolArray:
+    """`(height, width)` all pixels of heads."""
+    out = np.zeros(shape, bool)
+    for head in heads:
+        out |= head.region.full(shape)
+    return out
 
 
 def solidity(region: Region) -> float:

@@ -9,7 +9,6 @@ from scipy.special import expit, logit
 
 from cascade.config import InstancesConfig
 from cascade.geometry import paint_polyline, polyline_length
-from cascade.sam.protocol import DenseMaps
 from cascade.types import FloatArray, Head, Pair, Region, Sperm, Tail
 from cascade.widths import measure_width
 
@@ -113,8 +112,3 @@ def without(region: Region, other: Region) -> Region:
             top - b0 : bottom - b0, left - a0 : right - a0
         ]
     return Region.from_full(mask, x0, y0)
-
-
-def usable_maps(foreground: DenseMaps) -> FloatArray | None:
-    """The direction map, None where the model does not offer one."""
-    return foreground.direction if foreground.direction.any() else None

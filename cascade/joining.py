@@ -26,7 +26,7 @@ def join_pieces(
     config: JoiningConfig,
     asking: TailsConfig,
     look: LinkLook | None = None,
-) -> list[Tail]:
+) -> tuple[list[Tail], Tracer | None]:
     """Join tails end to end.
 
     Painting a tail white also cuts those that cross it, and what is left of them is found piece by piece.
@@ -41,15 +41,18 @@ def join_pieces(
         config: of this stage.
         asking: how branches are asked about.
         look: how links look in the image; None: that is not asked.
+
+    Returns:
+        The tails, and what judged how they go on; None where nothing was to be joined.
     """
     if not config.enabled or len(tails) < 2:
-        return tails
-    tracer = tracer_of(tails, at_heads, dark, first, head_length, config, asking, look)
+        return tails, None
+    tracer = _tracer_of(tails, at_heads, dark, first, head_length, config, asking, look)
     shape = first[1].tail.shape
-    return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)]
+    return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)], tracer
 
 
-def tracer_of(
+def _tracer_of(
     tails: list[Tail],
     at_heads: Collection[tuple[int, int]],
     dark: FloatArray,

@@ -20,7 +20,7 @@ from cascade.geometry import angle_between, polyline_length, smooth_polyline, ta
 from cascade.looks.image import ImageLooks, ShownPair
 from cascade.necks import Neck, find_necks, neck_beside
 from cascade.prompts import as_prompts, points_along
-from cascade.sam.protocol import Encoding, Masks
+from cascade.sam.protocol import DenseMaps, Encoding, Masks
 from cascade.types import FloatArray, Head, Pair, Tail
 from cascade.weights import LookWeights
 
@@ -48,11 +48,37 @@ class Views:
         direction: `(height, width, 2)` towards the head along each flagellum.
         seen: `(height, width)` probability of flagellum.
         dark: `(height, width)` darkness of the normalised image.
+        owners: whose tail is whose.
+        necks: both ends of every head; None: of every head both ends are as likely.
     """
 
     direction: FloatArray | None = None
     seen: FloatArray | None = None
     dark: FloatArray | None = None
+    owners: Owners | None = None
+    necks: Sequence[Neck] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        first: tuple[Encoding, DenseMaps],
+        dark: FloatArray,
+        heads: Sequence[Head],
+        necks: Sequence[Neck],
+        head_length: float,
+    ) -> Views:
+        """All that can be known.
+
+        Args:
+            first: encoding and foreground of the normalised image.
+            dark: `(height, width)` its darkness.
+            heads, necks: of the image.
+            head_length: pixels.
+        """
+        encoding, foreground = first
+        owners = Owners(encoding, heads, head_length) if encoding.dense is not None else None
+        direction = foreground.direction if foreground.direction.any() else None
+        return cls(direction, foreground.tail, dark, owners, necks)
 
 
 _NOTHING = Views()
@@ -64,12 +90,10 @@ def match(
     head_length: float,
     config: MatchingConfig,
     views: Views = _NOTHING,
-    owners: Owners | None = None,
-    necks: Sequence[Neck] | None = None,
     look: PairLook | None = None,
 ) -> list[Pair]:
     """Pair heads with tails: the best total of all that fit, see `fitting`."""
-    return best_total(fitting(heads, tails, head_length, config, views, owners, necks, look), config)
+    return best_total(fitting(heads, tails, head_length, config, views, look), config)
 
 
 def best_total(fits: Mapping[tuple[int, int], Pair], config: MatchingConfig) -> list[Pair]:
@@ -89,8 +113,6 @@ def fitting(
     head_length: float,
     config: MatchingConfig,
     views: Views = _NOTHING,
-    owners: Owners | None = None,
-    necks: Sequence[Neck] | None = None,
     look: PairLook | None = None,
 ) -> dict[tuple[int, int], Pair]:
     """Every head and tail, by index, that could be a pair: at least as sure as `config.min_score`.
@@ -100,11 +122,9 @@ def fitting(
         head_length: pixels.
         config: of this stage.
         views: of the whole image.
-        owners: whose tail is whose, where a model can tell.
-        necks: both ends of every head; None: of every head both ends are as likely.
         look: how pairs look in the image; None: that is not asked.
     """
-    met = list(meetings(heads, tails, head_length, config, views, owners, necks))
+    met = list(meetings(heads, tails, head_length, config, views))
     odds = [float(config.weights.vector @ one.witnesses) for one in met]
     if look is not None:
         odds = look.judge(heads, tails, met, odds)
@@ -166,16 +186,14 @@ def meetings(
     head_length: float,
     config: MatchingConfig,
     views: Views = _NOTHING,
-    owners: Owners | None = None,
-    necks: Sequence[Neck] | None = None,
 ) -> Iterator[Meeting]:
     """Every end of a tail at every neck that it is near enough to; arguments as of `fitting`."""
     if not heads or not tails:
         return
-    ownership = owners.of(tails) if owners is not None and config.use_ownership else None
+    ownership = views.owners.of(tails) if views.owners is not None and config.use_ownership else None
     outlines = [outline(head) for head in heads]
     ends: list[list[Neck]] = [[] for _ in heads]
-    for neck in find_necks(heads) if necks is None else necks:
+    for neck in find_necks(heads) if views.necks is None else views.necks:
         ends[neck.head].append(neck)
     for t, ways in enumerate(_tail_ends(tails, head_length, views, config.use_direction)):
         for h, (head, edge) in enumerate(zip(heads, outlines, strict=True)):

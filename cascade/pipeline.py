@@ -14,24 +14,27 @@ from cascade.config import CS3Config, HeadsConfig, LooksConfig
 from cascade.doubles import find_doubles, remark_on
 from cascade.errors import ImageError
 from cascade.field import Field, measure_field, notes_on
-from cascade.heads import HeadRound, find_heads
-from cascade.instances import assemble, usable_maps
+from cascade.heads import HeadRound, find_heads, pixels_of
+from cascade.instances import assemble
 from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
 from cascade.looks.image import ImageLooks
 from cascade.looks.links import LinkLook
 from cascade.looks.picture import Canvas
-from cascade.matching import Owners, PairLook, Views, best_total, fitting, match
+from cascade.matching import PairLook, Views, best_total, fitting, match
 from cascade.necks import Neck, find_necks
 from cascade.preprocess import background, grown, normalise, paint_white
 from cascade.preprocess import foreground as whitened_foreground
 from cascade.rounds import TailRound, beside
 from cascade.sam.protocol import DenseMaps, Encoding, PromptableModel
 from cascade.tails import find_tails
+from cascade.tracing import Tracer
 from cascade.types import BoolArray, FloatArray, Head, Note, Pair, Result, Sperm, Tail, UInt8Array
 from cascade.widths import darkness
 
 ENOUGH_HEADS = 3
+_HEAD_MARGIN_HL = 0.07
+"""Heads are grown by this before they are taken out: their stain fades at the edge."""
 _RESCALE = 1.15
 
 
@@ -49,8 +52,11 @@ class Trace:
     necks: list[Neck] = field(default_factory=list)
     encoding: Encoding | None = None
     """Of the normalised image."""
+    views: Views = field(default_factory=Views)
     pieces: list[Tail] = field(default_factory=list)
     """Tails before joining."""
+    joiner: Tracer | None = None
+    """What judged how the pieces go on."""
     tails: list[Tail] = field(default_factory=list)
     fits: Mapping[tuple[int, int], Pair] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
@@ -111,9 +117,10 @@ def segment(
             head_length, source = median_length(heads, shape), "measured"
     foreground = first[1]
 
-    looks = look_at(dark, first, heads, head_length, config.looks)
+    inside = pixels_of(heads, shape)
+    looks = look_at(dark, first, inside, head_length, config.looks)
     with clock("tails"):
-        covered = _covered(heads, shape, head_length)
+        covered = grown(inside, _HEAD_MARGIN_HL * head_length)
         necks = find_necks(heads, dark if config.matching.use_polarity else None)
         tails, tail_rounds, gone = find_tails(
             normalised, foreground, covered, necks, encode_left, head_length, config.tails, looks.links
@@ -134,10 +141,6 @@ def segment(
             looks.links,
         )
         pieces = tails + more
-    sperm, tails, fits, pairs = put_together(
-        dark, first, heads, necks, pieces, head_length, config, looks, clock
-    )
-
     trace.normalised, trace.foreground = normalised, foreground
     trace.head_rounds, trace.tail_rounds, trace.left, trace.knots = (
         head_rounds,
@@ -145,13 +148,13 @@ def segment(
         paint_white(normalised, gone),
         knots,
     )
-    trace.encoding, trace.pieces = first[0], pieces
-    trace.heads, trace.necks, trace.tails, trace.fits, trace.pairs = heads, necks, tails, fits, pairs
+    trace.encoding, trace.pieces, trace.heads, trace.necks = first[0], pieces, heads, necks
+    sperm = _put_together(trace, first, dark, head_length, config, looks, clock)
     notes: tuple[Note, ...] = ()
     if config.notes.enabled:
         with clock("notes"):
             seen = tail_rounds[0].skeleton if tail_rounds else None
-            trace.measures = measure_field(light, dark, heads, tails, seen, head_length)
+            trace.measures = measure_field(light, dark, heads, trace.tails, seen, head_length)
             notes = notes_on(trace.measures, len(heads), config.notes)
     return Result(
         shape=shape,
@@ -178,7 +181,7 @@ class Looks:
 def look_at(
     dark: FloatArray,
     first: tuple[Encoding, DenseMaps],
-    heads: list[Head],
+    heads: BoolArray,
     head_length: float,
     config: LooksConfig,
 ) -> Looks:
@@ -195,35 +198,33 @@ def look_at(
     )
 
 
-def put_together(
-    dark: FloatArray,
+def _put_together(
+    trace: Trace,
     first: tuple[Encoding, DenseMaps],
-    heads: list[Head],
-    necks: list[Neck],
-    tails: list[Tail],
+    dark: FloatArray,
     head_length: float,
     config: CS3Config,
     looks: Looks,
     clock: _Clock,
-) -> tuple[tuple[Sperm, ...], list[Tail], Mapping[tuple[int, int], Pair], list[Pair]]:
-    """Match, join, match anew, and assemble: sperm, the tails as joined, what would fit, and the pairs."""
+) -> tuple[Sperm, ...]:
+    """Match heads and pieces of tails, join the pieces, match anew, assemble; the trace takes it all."""
+    heads, pieces = trace.heads, trace.pieces
     with clock("matching"):
-        owners = Owners(first[0], heads, head_length) if first[0].dense is not None else None
-        views = Views(usable_maps(first[1]), first[1].tail, dark)
-        pairs = match(heads, tails, head_length, config.matching, views, owners, necks, looks.pairs)
+        views = Views.of(first, dark, heads, trace.necks, head_length)
+        pairs = match(heads, pieces, head_length, config.matching, views, looks.pairs)
     with clock("joining"):
         at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]
-        tails = join_pieces(
-            tails, at_heads, dark, first, head_length, config.joining, config.tails, looks.joining
+        tails, joiner = join_pieces(
+            pieces, at_heads, dark, first, head_length, config.joining, config.tails, looks.joining
         )
     with clock("matching"):
-        fits = fitting(heads, tails, head_length, config.matching, views, owners, necks, looks.pairs)
+        fits = fitting(heads, tails, head_length, config.matching, views, looks.pairs)
         pairs = best_total(fits, config.matching)
+    trace.views, trace.joiner, trace.tails, trace.fits, trace.pairs = views, joiner, tails, fits, pairs
     with clock("instances"):
         sperm = assemble(heads, tails, pairs, head_length, dark.shape, config.instances, dark)
         doubles = find_doubles(heads, tails, pairs, fits, head_length, dark.shape, config.doubles)
-        sperm = remark_on(sperm, doubles, heads, tails, pairs)
-    return sperm, tails, fits, pairs
+        return remark_on(sperm, doubles, heads, tails, pairs)
 
 
 def first_look(
@@ -257,14 +258,6 @@ def _once(encoding: Encoding, config: CS3Config) -> bool:
     """Whether the first look at the image serves all rounds."""
     asked = config.preprocess.encode
     return asked == "once" or (asked == "auto" and encoding.dense is not None)
-
-
-def _covered(heads: list[Head], shape: tuple[int, int], head_length: float) -> BoolArray:
-    """The pixels of the heads, a little grown."""
-    covered = np.zeros(shape, bool)
-    for head in heads:
-        covered |= head.region.full(shape)
-    return grown(covered, 0.07 * head_length)
 
 
 def _of_any_size(config: HeadsConfig) -> HeadsConfig:

@@ -9,8 +9,7 @@ from scipy import ndimage
 
 from cascade.config import InstancesConfig
 from cascade.geometry import paint_polyline
-from cascade.instances import assemble, confidence, usable_maps, without
-from cascade.sam.protocol import DenseMaps
+from cascade.instances import assemble, confidence, without
 from cascade.types import Head, Pair, Region, Tail
 
 HL = 30.0
@@ -103,13 +102,6 @@ def test_without_leaves_the_pixels_that_only_the_first_has(first, second):
     shape = (14, 14)
     left = without(first, second)
     assert np.array_equal(left.full(shape), first.full(shape) & ~second.full(shape))
-
-
-def test_a_map_of_zeros_is_no_direction():
-    none, some = np.zeros((4, 5, 2)), np.zeros((4, 5, 2))
-    some[2, 3] = (0, 1)
-    assert usable_maps(DenseMaps(none[..., 0], none[..., 0], none)) is None
-    assert usable_maps(DenseMaps(none[..., 0], none[..., 0], some)) is some
 
 
 def test_confidence_grows_with_pair_tail_and_length():

@@ -24,7 +24,8 @@ def piece(x0, x1, score=0.8, y=60.0, found_in="S2"):
 def join(tails, at_heads=(), config=CONFIG, sperm=(LINE,)):
     image = picture(sperm, SHAPE)
     encoding = TruthModel(sperm).encode(image, LENGTH)
-    return join_pieces(tails, at_heads, darkness(image), (encoding, encoding.dense), LENGTH, config, ASKING)
+    first = encoding, encoding.dense
+    return join_pieces(tails, at_heads, darkness(image), first, LENGTH, config, ASKING)[0]
 
 
 @pytest.mark.parametrize("turned", [False, True])

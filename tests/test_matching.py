@@ -1,6 +1,7 @@
 """Which tail is whose: ends, angles, the best total, bent necks, and what the model says of it."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from cascade.geometry import ellipse_axes, paint_polyline
 from cascade.instances import joined
 from cascade.matching import Owners, Views, flow, match, outline
 from cascade.necks import find_necks
-from cascade.sam.protocol import Masks
+from cascade.sam.protocol import DenseMaps, Masks
 from cascade.types import Head, Pair, Region, Tail
 from cascade.widths import darkness
 
@@ -224,12 +225,13 @@ def test_the_model_decides_between_heads_that_fit_alike(start, end, owner):
     left, right = HEAD, head_at(220, 100)
     tail = tail_along((start, 100), (end, 100))
     owners = Owners(Answers(axis=1, at=140), [left, right], HL)
-    assert set(paired([left, right], [tail], owners=owners)) == {(owner, 0)}
+    assert set(paired([left, right], [tail], views=Views(owners=owners))) == {(owner, 0)}
 
 
 def test_owners_are_not_asked_without_need():
     encoding = Answers(axis=0, at=95)
-    match([HEAD], [SIDEWAYS], HL, MatchingConfig(use_ownership=False), owners=Owners(encoding, [HEAD], HL))
+    views = Views(owners=Owners(encoding, [HEAD], HL))
+    match([HEAD], [SIDEWAYS], HL, MatchingConfig(use_ownership=False), views)
     assert Owners(encoding, [], HL).of([SIDEWAYS]) is None
     assert Owners(encoding, [HEAD], HL).of([]) is None
     assert encoding.asked == []
@@ -256,13 +258,13 @@ def half_dark(dark_side):
 @pytest.mark.parametrize(("dark_side", "want"), [("left", {(0, 1)}), ("right", {(0, 0)})])
 def test_the_darker_end_gets_the_tail(dark_side, want):
     right, left = tail_along((80, 100), (250, 100)), tail_along((40, 100), (5, 100))
-    assert set(paired([HEAD], [right, left], necks=find_necks([HEAD], half_dark(dark_side)))) == want
+    views = Views(necks=find_necks([HEAD], half_dark(dark_side)))
+    assert set(paired([HEAD], [right, left], views=views)) == want
 
 
 def test_a_tail_at_the_acrosome_is_nobodys():
-    assert (
-        paired([HEAD], [tail_along((80, 100), (250, 100))], necks=find_necks([HEAD], half_dark("left"))) == {}
-    )
+    views = Views(necks=find_necks([HEAD], half_dark("left")))
+    assert paired([HEAD], [tail_along((80, 100), (250, 100))], views=views) == {}
 
 
 @pytest.mark.parametrize(("seen", "want"), [(1.0, {(0, 0)}), (0.0, set())])
@@ -284,3 +286,14 @@ def test_unsure_pairs_are_left_alone():
     faint = tail_along((80, 100), (120, 100), score=0.3)
     assert not paired([HEAD], [faint])
     assert paired([HEAD], [faint], MatchingConfig(min_score=0.02))
+
+
+def test_a_map_of_zeros_is_no_direction():
+    none, some = np.zeros((4, 5, 2)), np.zeros((4, 5, 2))
+    some[2, 3] = (0, 1)
+    without = SimpleNamespace(dense=None)
+    for direction, known in ((none, None), (some, some)):
+        maps = DenseMaps(none[..., 0], none[..., 0], direction)
+        views = Views.of((without, maps), none[..., 0], [], [], HL)
+        assert views.direction is known
+        assert views.owners is None

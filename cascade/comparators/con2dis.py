@@ -25,14 +25,14 @@ from cascade.comparators.identity import identity
 from cascade.comparators.protocol import FoundSperm
 from cascade.config import CS3Config
 from cascade.geometry import paint_polyline, polyline_length, smooth_polyline
-from cascade.instances import assemble, usable_maps
-from cascade.matching import Owners, Views, match
+from cascade.heads import pixels_of
+from cascade.instances import assemble
+from cascade.matching import match
 from cascade.pipeline import Trace, segment
 from cascade.preprocess import grown
 from cascade.sam.protocol import DenseMaps, PromptableModel
 from cascade.skeleton import Skeleton, trace
 from cascade.types import BoolArray, FloatArray, Result, Tail, UInt8Array
-from cascade.widths import darkness
 
 _STEP_HL = 0.06
 """Distance between the points that are clustered; larger where there would be more than `_MOST_POINTS`."""
@@ -79,19 +79,13 @@ class Con2Dis:
         )
         seen = Trace()
         result = segment(image, model=self._model, config=heads_alone, trace=seen)
-        if seen.normalised is None or seen.foreground is None:
+        if seen.foreground is None:
             raise ValueError("a pipeline fills its trace")
         hl, shape = result.head_length, result.shape
-        covered = np.zeros(shape, bool)
-        for head in seen.heads:
-            covered |= head.region.full(shape)
-        tails = cluster_tails(seen.foreground, grown(covered, 0.04 * hl), hl, self._config.tails.probability)
-        encoding = self._model.encode(seen.normalised, hl)
-        owners = Owners(encoding, seen.heads, hl) if encoding.dense is not None else None
-        dark = darkness(seen.normalised)
-        views = Views(usable_maps(seen.foreground), seen.foreground.tail, dark)
-        pairs = match(seen.heads, tails, hl, self._config.matching, views, owners, seen.necks)
-        sperm = assemble(seen.heads, tails, pairs, hl, shape, self._config.instances, dark)
+        covered = grown(pixels_of(seen.heads, shape), 0.04 * hl)
+        tails = cluster_tails(seen.foreground, covered, hl, self._config.tails.probability)
+        pairs = match(seen.heads, tails, hl, self._config.matching, seen.views)
+        sperm = assemble(seen.heads, tails, pairs, hl, shape, self._config.instances, seen.views.dark)
         return replace(result, sperm=sperm)
 
 

@@ -12,14 +12,12 @@ from cascade.config import CS3Config
 from cascade.continuation import End
 from cascade.fitting.candidates import KINDS, Candidate, Found
 from cascade.fitting.truth import Judge, majority
-from cascade.instances import score_witnesses, usable_maps
-from cascade.joining import tracer_of
-from cascade.matching import Meeting, Owners, Views, match, meetings
+from cascade.instances import score_witnesses
+from cascade.matching import Meeting, meetings
 from cascade.pipeline import Trace, segment
 from cascade.sam.protocol import PromptableModel
 from cascade.tracing import Link, Tracer
 from cascade.types import FloatArray, Head, Pair, Sperm, Tail, UInt8Array
-from cascade.widths import darkness
 
 _SKIP_HL, _REACH_HL = 0.1, 0.8
 """The stretch of a line that tells on which flagellum its end lies."""
@@ -46,22 +44,8 @@ def collect(
         _links(one.tracer, (0.0, 0.0), 1.0, judges, found)
     for knot in trace.knots:
         _links(knot.round.tracer, knot.box[:2], config.knots.enlarge, judges, found)
-    if trace.normalised is None or trace.foreground is None or trace.encoding is None:
-        return found
-    dark = darkness(trace.normalised)
-    views = Views(usable_maps(trace.foreground), trace.foreground.tail, dark)
-    known = trace.encoding.dense is not None
-    owners = Owners(trace.encoding, trace.heads, result.head_length) if known else None
-    near = (result.head_length, config.matching, views, owners, trace.necks)
-    if config.joining.enabled and len(trace.pieces) > 1:
-        first = match(trace.heads, trace.pieces, *near)
-        closed = [(pair.tail, 1 if pair.reverse else 0) for pair in first]
-        maps = trace.encoding, trace.foreground
-        joining = tracer_of(
-            trace.pieces, closed, dark, maps, result.head_length, config.joining, config.tails
-        )
-        _links(joining, (0.0, 0.0), 1.0, judges, found, kind="joins")
-    met = list(meetings(trace.heads, trace.tails, *near))
+    _links(trace.joiner, (0.0, 0.0), 1.0, judges, found, kind="joins")
+    met = list(meetings(trace.heads, trace.tails, result.head_length, config.matching, trace.views))
     told = meetings_told(trace.heads, trace.tails, met, judges)
     found["pairs"] = [Candidate(one.witnesses.tolist(), right) for one, right in told]
     weights = config.matching.weights.vector

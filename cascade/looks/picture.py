@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.types import FloatArray, Head, Region, UInt8Array
+from cascade.types import BoolArray, FloatArray, Region, UInt8Array
 
 UNIT = 32.0
 """Pixels of a small picture per head length."""
@@ -43,23 +43,20 @@ class Canvas:
     maps: FloatArray
 
     @classmethod
-    def of(cls, dark: FloatArray, seen: FloatArray, heads: Sequence[Head], head_length: float) -> Canvas:
+    def of(cls, dark: FloatArray, seen: FloatArray, heads: BoolArray, head_length: float) -> Canvas:
         """Shrink what is known of an image.
 
         Args:
             dark: `(height, width)` darkness of the normalised image.
             seen: `(height, width)` probability of flagellum.
-            heads: of the image.
+            heads: `(height, width)` pixels of all heads.
             head_length: pixels.
         """
         height, width = dark.shape
         scale = min(UNIT / head_length, MOST_ENLARGED, math.sqrt(MOST_PIXELS / (height * width)))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        inside = np.zeros((height, width), np.float32)
-        for head in heads:
-            inside[head.region.full((height, width))] = 1
-        layers = [np.clip(dark / _DARKEST, 0, 2), seen, inside]
+        layers = [np.clip(dark / _DARKEST, 0, 2), seen, heads]
         small = [cv2.resize(layer.astype(np.float32), size, interpolation=method) for layer in layers]
         return cls(head_length, scale, np.dstack(small))
 

@@ -11,9 +11,9 @@ import numpy as np
 from cascade.config import CS3Config
 from cascade.fitting.collect import links_told, meetings_told
 from cascade.fitting.truth import Judge, exact
-from cascade.joining import tracer_of
+from cascade.heads import pixels_of
 from cascade.looks.picture import CHANNELS, SIDE, Canvas
-from cascade.matching import Views, match, meetings, shown
+from cascade.matching import meetings, shown
 from cascade.pipeline import Trace, segment
 from cascade.sam.protocol import PromptableModel
 from cascade.synthesis import synthesize
@@ -70,23 +70,17 @@ def lessons_of(seed: int, model: PromptableModel) -> Lessons:
 def _told(
     trace: Trace, judges: list[Judge], head_length: float, config: CS3Config
 ) -> Iterator[tuple[Kind, UInt8Array, bool]]:
-    if trace.normalised is None or trace.foreground is None or trace.encoding is None:
+    if trace.normalised is None or trace.foreground is None:
         return
-    dark = darkness(trace.normalised)
-    canvas = Canvas.of(dark, trace.foreground.tail, trace.heads, head_length)
-    rounds = [one.tracer for one in trace.tail_rounds[:1] if one.tracer is not None]
-    views = Views(trace.foreground.direction, trace.foreground.tail, dark)
-    near = (head_length, config.matching, views, None, trace.necks)
-    for tracer in rounds:
-        yield from (("round", *one) for one in _links(tracer, judges, canvas))
-    if len(trace.pieces) > 1:
-        first = match(trace.heads, trace.pieces, *near)
-        closed = [(pair.tail, 1 if pair.reverse else 0) for pair in first]
-        maps = trace.encoding, trace.foreground
-        tracer = tracer_of(trace.pieces, closed, dark, maps, head_length, config.joining, config.tails)
-        yield from (("joining", *one) for one in _links(tracer, judges, canvas))
+    inside = pixels_of(trace.heads, trace.foreground.tail.shape)
+    canvas = Canvas.of(darkness(trace.normalised), trace.foreground.tail, inside, head_length)
+    first = trace.tail_rounds[0].tracer if trace.tail_rounds else None
+    if first is not None:
+        yield from (("round", *one) for one in _links(first, judges, canvas))
+    if trace.joiner is not None:
+        yield from (("joining", *one) for one in _links(trace.joiner, judges, canvas))
     layers = canvas.with_lines([tail.centreline for tail in trace.tails])
-    met = list(meetings(trace.heads, trace.tails, *near))
+    met = list(meetings(trace.heads, trace.tails, head_length, config.matching, trace.views))
     for meeting, right in meetings_told(trace.heads, trace.tails, met, judges):
         yield "pair", canvas.of_pair(layers, *shown(meeting, trace.heads, trace.tails)), right
 

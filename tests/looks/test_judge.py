@@ -29,7 +29,7 @@ def looks_at(lines):
     seen = np.zeros(SHAPE, np.float32)
     for one in lines:
         seen[paint_polyline(one, 4, SHAPE).full(SHAPE)] = 1
-    return ImageLooks(load_judge(), Canvas.of(60 * seen, seen, [], LENGTH))
+    return ImageLooks(load_judge(), Canvas.of(60 * seen, seen, np.zeros(seen.shape, bool), LENGTH))
 
 
 def test_at_a_crossing_tails_run_straight_on():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cascade.geometry import ellipse_axes
+from cascade.heads import pixels_of
 from cascade.looks.picture import CHANNELS, SIDE, Canvas
 from cascade.types import Head, Region
 
@@ -24,7 +25,7 @@ def head_at(x, y):
 
 def canvas(heads=(), dark=0.0):
     flat = np.full(SHAPE, dark, np.float32)
-    return Canvas.of(flat, np.zeros(SHAPE, np.float32), heads, LENGTH)
+    return Canvas.of(flat, np.zeros(SHAPE, np.float32), pixels_of(heads, SHAPE), LENGTH)
 
 
 def link(way, gap=10.0, at=CENTRE):
@@ -89,14 +90,14 @@ def test_ends_on_one_spot_have_a_picture_too():
 @pytest.mark.parametrize("shape", [(1, 1), (3, 400)])
 def test_tiny_images_have_a_canvas(shape):
     empty = np.zeros(shape, np.float32)
-    assert Canvas.of(empty, empty, [], 500.0).maps.ndim == 3
+    assert Canvas.of(empty, empty, empty > 0, 500.0).maps.ndim == 3
 
 
 @pytest.mark.parametrize(("shape", "length"), [((400, 500), 1.0), ((3000, 6000), 20.0)])
 def test_short_heads_do_not_make_a_huge_canvas(shape, length):
     """At 32 px a head length these would have 200 and 46 million pixels."""
     empty = np.zeros(shape, np.float32)
-    here = Canvas.of(empty, empty, [], length)
+    here = Canvas.of(empty, empty, empty > 0, length)
     assert here.maps.shape[0] * here.maps.shape[1] <= 12.1e6
     middle = np.array([shape[1] / 2, shape[0] / 2])
     lines = [line(middle, (1, 0)), line(middle, (-1, 0))]
