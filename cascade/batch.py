@@ -27,8 +27,10 @@ from cascade.exports import coco, table
 from cascade.exports.atomic import clear_parts, whole_text, write_bytes
 from cascade.images import MAX_PIXELS, ImageFile, with_page
 from cascade.inputs import output_names
+from cascade.looks import WEIGHTS as LOOKS
 from cascade.outputs import PictureFiles
 from cascade.records import Record, RecordStore
+from cascade.sam.checkpoints import sha256_of
 from cascade.types import Note, Result, UInt8Array
 
 ANNOTATIONS, TABLE, REPORT = "annotations.coco.json", "sperm.csv", "run.json"
@@ -161,6 +163,7 @@ class _Batch:
         settings = {
             "version": environment.version(),
             "model_sha256": job.engine.model_sha256,
+            "looks_sha256": sha256_of(LOOKS),
             "configuration": dict(job.configuration),
             "pixel_size": job.pixel_size,
         }
@@ -299,6 +302,7 @@ class _Batch:
             "versions": environment.versions(),
             "model": self._job.engine.model,
             "model_sha256": self._job.engine.model_sha256,
+            "looks_sha256": sha256_of(LOOKS),
             "configuration": dict(self._job.configuration),
             "pixel_size_um": self._job.pixel_size,
             "started": began.isoformat(timespec="seconds"),

@@ -22,8 +22,10 @@ from cascade.engines.protocol import Loaded, LocalEngine
 from cascade.errors import OutputError
 from cascade.exports.atomic import TEMPORARY
 from cascade.inputs import find_inputs
+from cascade.looks import WEIGHTS
 from cascade.outputs import PictureFiles
 from cascade.progress import noted
+from cascade.sam.checkpoints import sha256_of
 from cascade.types import Note
 
 SETTINGS = {"configuration": {"heads": {"rounds": 3}}}
@@ -93,6 +95,7 @@ def test_run_json_tells_how_it_went(smears, tmp_path):
     batch.run(job([smears], tmp_path / "out", pixel_size=0.1))
     report = json.loads((tmp_path / "out" / REPORT).read_text())
     assert (report["model"], report["model_sha256"]) == ("stand-in", "f" * 64)
+    assert report["looks_sha256"] == sha256_of(WEIGHTS)
     assert report["configuration"] == {"heads": {"rounds": 3}}
     assert {"cs3", "python", "numpy"} <= set(report["versions"])
     assert report["peak_memory_bytes"] > 2**20
@@ -314,6 +317,15 @@ def test_other_settings_segment_again(smears, tmp_path, change):
     batch.run(job([smears], tmp_path / "out"))
     segment = Calls()
     batch.run(job([smears], tmp_path / "out", segment=segment, resume=True, **change))
+    assert segment.count == 6
+
+
+def test_another_judge_segments_again(smears, tmp_path, monkeypatch):
+    batch.run(job([smears], tmp_path / "out"))
+    (tmp_path / "judge").write_bytes(b"other weights")
+    monkeypatch.setattr(batch, "LOOKS", tmp_path / "judge")
+    segment = Calls()
+    batch.run(job([smears], tmp_path / "out", segment=segment, resume=True))
     assert segment.count == 6
 
 
