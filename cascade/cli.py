@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from contextlib import closing
+from dataclasses import asdict
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -221,14 +222,26 @@ def score(
     after: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only images whose names hold a later date.")
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Print how many of the sperm scored so are right, instead.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score a prediction against experts; the figures are averaged over them."""
     with reported():
-        from cascade.benchmark.score import score_files  # noqa: PLC0415
+        from cascade.benchmark.figures import figures as figures_of  # noqa: PLC0415
+        from cascade.benchmark.score import score_prediction  # noqa: PLC0415
+        from cascade.benchmark.trust import trust as trust_of  # noqa: PLC0415
+        from cascade.benchmark.trust import trust_table  # noqa: PLC0415
 
         experts = [Path(name) for entry in truths for name in entry.split(",") if name]
-        figures = score_files(experts, prediction, until=_day(until), after=_day(after))
+        scored = score_prediction(experts, prediction, until=_day(until), after=_day(after))
+    if trust:
+        bands = trust_of(scored)
+        rows = [asdict(band) for band in bands if band.sperm]
+        typer.echo(json.dumps(rows, indent=2) if as_json else trust_table(bands))
+        return
+    figures = figures_of(scored)
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
         return

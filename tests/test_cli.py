@@ -234,6 +234,12 @@ def test_synthesize_and_score(tmp_path):
     lines = run("score", truth, truth).stdout.splitlines()
     assert lines[0].split() == ["images", "1"]
     assert "mIoU                  1.000" in lines
+    (header, row) = run("score", truth, truth, "--trust").stdout.splitlines()
+    assert header.split() == ["score", "sperm", "mean", "score", "right"]
+    assert row.split()[0] == "0.95–1.00"
+    assert row.split()[-1] == "1.00"
+    (band,) = json.loads(run("score", truth, truth, "--trust", "--json").stdout)
+    assert band["right"] == 1
 
 
 @pytest.mark.parametrize("size", ["100", "0x10", "ax10", "10x10x10"])
@@ -246,11 +252,12 @@ def test_size_that_is_none(tmp_path, size):
 def test_score_of_a_bad_file_is_two(tmp_path, monkeypatch):
     asked = []
 
-    def score_files(truths, prediction, until, after):
+    def score_prediction(truths, prediction, until, after):
         asked.append((truths, prediction, str(until), after))
         raise AnnotationError("a.json: expected categories, found none")
 
-    monkeypatch.setitem(sys.modules, "cascade.benchmark.score", module("score", score_files=score_files))
+    score = module("score", score_prediction=score_prediction)
+    monkeypatch.setitem(sys.modules, "cascade.benchmark.score", score)
     done = run("score", "a.json", "b.json", "c.json", "--until", "2023-04-27")
     assert (done.exit_code, done.stderr) == (2, "Error: a.json: expected categories, found none\n")
     assert asked == [([Path("a.json"), Path("b.json")], Path("c.json"), "2023-04-27", None)]

@@ -20,7 +20,7 @@ from cascade.benchmark.figures import figures
 from cascade.benchmark.method_score import MethodScore, score_method
 from cascade.benchmark.splits import select_images
 
-__all__ = ["MethodScore", "score_files", "score_method", "select_images"]
+__all__ = ["MethodScore", "score_files", "score_method", "score_prediction", "select_images"]
 
 
 def score_files(
@@ -48,9 +48,21 @@ def score_files(
             lacks, or of another size; a name to filter by is unknown or holds no date; or nothing is left to
             score.
     """
+    return figures(score_prediction(truths, prediction, images=images, until=until, after=after))
+
+
+def score_prediction(
+    truths: Sequence[Path],
+    prediction: Path,
+    *,
+    images: Collection[str] | None = None,
+    until: date | None = None,
+    after: date | None = None,
+) -> MethodScore:
+    """The scores behind the figures of `score_files`; arguments and errors as there."""
     predicted = read_annotations(prediction)
     experts = [Dataset(str(path), path, read_annotations(path)) for path in truths]
     check_prediction(predicted, experts, prediction)
     known = list(dict.fromkeys(name for expert in experts for name in expert.images))
     names = select_images(known, images=images, until=until, after=after)
-    return figures(score_method(prediction.stem, predicted, experts, names))
+    return score_method(prediction.stem, predicted, experts, names)
