@@ -139,8 +139,6 @@ class MatchingConfig(_Stage):
     """Whether the model's direction map says which end of a tail is its head's."""
     use_polarity: bool = True
     """Whether tails are looked for at the darker end of a head: at the other end is its acrosome."""
-    use_ownership: bool = True
-    """Whether a model that knows parts is asked, at a tail, for the head of the same sperm."""
     weights: PairWeights = Field(default_factory=PairWeights.shipped)
     """What judges whether a tail leaves a head."""
 
@@ -247,7 +245,6 @@ class CS3Config(_Stage):
                 min_score=0,
                 use_direction=False,
                 use_polarity=False,
-                use_ownership=False,
             ),
         )
 

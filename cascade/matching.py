@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import cv2
 import numpy as np
@@ -19,8 +18,7 @@ from cascade.config import MatchingConfig
 from cascade.geometry import angle_between, polyline_length, smooth_polyline, tangent_at
 from cascade.looks.image import ImageLooks, ShownPair
 from cascade.necks import Neck, find_necks, neck_beside
-from cascade.prompts import as_prompts, points_along
-from cascade.sam.protocol import DenseMaps, Encoding, Masks
+from cascade.sam.protocol import DenseMaps
 from cascade.types import FloatArray, Head, Pair, Tail
 from cascade.weights import LookWeights
 
@@ -30,8 +28,8 @@ _AWAY_HL = 0.5
 """From this distance on, the direction of the step from neck to tail counts in full."""
 _FIRST_HL = 0.7
 """The first part of a tail, whose darkness is compared: midpieces are darker than tails."""
-_OWNED, _SEEN = 0.4, 0.4
-"""What is assumed where a model cannot be asked, or no map tells: speaks neither for a pair nor against."""
+_SEEN = 0.4
+"""What is assumed where no map tells: speaks neither for a pair nor against."""
 _FAINT = 5.0
 """Darkness (0–255) added to both sides of a comparison: that of faint lines is mostly noise."""
 _BESIDE_DEG = 30.0
@@ -48,37 +46,30 @@ class Views:
         direction: `(height, width, 2)` towards the head along each flagellum.
         seen: `(height, width)` probability of flagellum.
         dark: `(height, width)` darkness of the normalised image.
-        owners: whose tail is whose.
         necks: both ends of every head; None: of every head both ends are as likely.
     """
 
     direction: FloatArray | None = None
     seen: FloatArray | None = None
     dark: FloatArray | None = None
-    owners: Owners | None = None
     necks: Sequence[Neck] | None = None
 
     @classmethod
     def of(
         cls,
-        first: tuple[Encoding, DenseMaps],
+        foreground: DenseMaps,
         dark: FloatArray,
-        heads: Sequence[Head],
         necks: Sequence[Neck],
-        head_length: float,
     ) -> Views:
         """All that can be known.
 
         Args:
-            first: encoding and foreground of the normalised image.
+            foreground: of the normalised image.
             dark: `(height, width)` its darkness.
-            heads, necks: of the image.
-            head_length: pixels.
+            necks: of the image.
         """
-        encoding, foreground = first
-        owners = Owners(encoding, heads, head_length) if encoding.dense is not None else None
         direction = foreground.direction if foreground.direction.any() else None
-        return cls(direction, foreground.tail, dark, owners, necks)
+        return cls(direction, foreground.tail, dark, necks)
 
 
 _NOTHING = Views()
@@ -164,7 +155,7 @@ class Meeting:
         tail: by index.
         reverse: whether the end is the tail's last point.
         anchor: `(2,)` where on the head the tail would begin.
-        witnesses: `(12,)`, see `cascade.weights`.
+        witnesses: `(11,)`, see `cascade.weights`.
     """
 
     neck: Neck
@@ -190,14 +181,12 @@ def meetings(
     """Every end of a tail at every neck that it is near enough to; arguments as of `fitting`."""
     if not heads or not tails:
         return
-    ownership = views.owners.of(tails) if views.owners is not None and config.use_ownership else None
     outlines = [outline(head) for head in heads]
     ends: list[list[Neck]] = [[] for _ in heads]
     for neck in find_necks(heads) if views.necks is None else views.necks:
         ends[neck.head].append(neck)
     for t, ways in enumerate(_tail_ends(tails, head_length, views, config.use_direction)):
         for h, (head, edge) in enumerate(zip(heads, outlines, strict=True)):
-            owned = _OWNED if ownership is None else float(ownership[h, t])
             for way in ways:
                 for neck in (
                     *ends[h],
@@ -207,7 +196,7 @@ def meetings(
                         continue
                     between = _SEEN if views.seen is None else _along(views.seen, neck.place, way.place)
                     anchor = _anchor(head, neck, edge, way.place)
-                    seen = _witnesses(neck, edge, way, owned, head_length, between)
+                    seen = _witnesses(neck, edge, way, head_length, between)
                     yield Meeting(neck, t, way.reverse, anchor, seen)
 
 
@@ -284,17 +273,14 @@ def _near(neck: Neck, end: _TailEnd, head_length: float, config: MatchingConfig)
     return distance <= config.max_distance_hl * head_length and leave <= config.max_angle_deg
 
 
-def _witnesses(
-    neck: Neck, edge: FloatArray, end: _TailEnd, owned: float, head_length: float, between: float
-) -> FloatArray:
-    """What speaks for a tail leaving at a neck: `(12,)`.
+def _witnesses(neck: Neck, edge: FloatArray, end: _TailEnd, head_length: float, between: float) -> FloatArray:
+    """What speaks for a tail leaving at a neck: `(11,)`.
 
     1; the turns from the neck's direction to the tail's, from the neck's to the step from neck to tail, and
     from that step to the tail's, in units of 45° (the last two count less the shorter the step is); distance
     to the head's outline, head lengths; log-odds of the neck; whether the direction map runs to this end,
-    -1–1; length, as a share of a whole tail's; the tail's score; whose the model says it is, 0–1; flagellum
-    seen between neck and tail, 0–1; and the logarithm of how much darker the tail's first part is than the
-    image's tails.
+    -1–1; length, as a share of a whole tail's; the tail's score; flagellum seen between neck and tail, 0–1;
+    and the logarithm of how much darker the tail's first part is than the image's tails.
     """
     step = end.place - neck.place
     distance, leave = neck.fits(end.place, end.leaves)
@@ -314,7 +300,6 @@ def _witnesses(
             towards,
             long,
             score,
-            owned,
             between,
             darker,
         ]
@@ -332,53 +317,6 @@ def _nearest(edge: FloatArray, place: FloatArray) -> FloatArray:
     """The point of an outline that is nearest to a place."""
     nearest: FloatArray = edge[int(np.argmin(np.hypot(*(edge - place).T)))]
     return nearest
-
-
-class Owners:
-    """Whose tail is whose: each tail is asked for its head and each head for its tail, all of them once.
-
-    Args:
-        encoding: of the whole image by a model that knows parts.
-        heads: of the image.
-        head_length: pixels.
-    """
-
-    def __init__(self, encoding: Encoding, heads: Sequence[Head], head_length: float) -> None:
-        self._encoding, self._heads, self._head_length = encoding, heads, head_length
-        self._known: dict[Tail, FloatArray] = {}
-
-    @cached_property
-    def _from_heads(self) -> Masks:
-        return self._encoding.decode(as_prompts([head.centre[None] for head in self._heads]), "tail")
-
-    def of(self, tails: Sequence[Tail]) -> FloatArray | None:
-        """How far both agree, `(heads, tails)` 0–1; None where there is nothing to ask."""
-        if not (self._heads and tails):
-            return None
-        if new := [tail for tail in tails if tail not in self._known]:
-            self._known.update(zip(new, self._ask(new).T, strict=True))
-        return np.stack([self._known[tail] for tail in tails], -1)
-
-    def _ask(self, tails: Sequence[Tail]) -> FloatArray:
-        lines = [points_along(tail.centreline, 0.35 * self._head_length) for tail in tails]
-        from_tails = self._encoding.decode(as_prompts(lines), "head")
-        answers = np.zeros((2, len(self._heads), len(tails)))
-        for h, head in enumerate(self._heads):
-            ys, xs = np.nonzero(head.region.mask)
-            pixels = np.stack([xs + head.region.x0, ys + head.region.y0], -1).astype(float)
-            answers[0, h] = _read(from_tails, pixels[::9])
-        for t, tail in enumerate(tails):
-            answers[1, :, t] = _read(self._from_heads, tail.centreline)
-        return np.asarray(answers.mean(0))
-
-
-def _read(masks: Masks, points: FloatArray) -> FloatArray:
-    """Mean probability of each mask over `(n, 2)` points: `(batch,)`."""
-    height, width = masks.logits.shape[-2:]
-    cells = np.floor((points + 0.5) * masks.scale).astype(int)
-    column, row = np.clip(cells[:, 0], 0, width - 1), np.clip(cells[:, 1], 0, height - 1)
-    inside = 1 / (1 + np.exp(-np.clip(masks.logits[:, 0, row, column], -30, 30)))
-    return np.asarray(inside.mean(1))
 
 
 def flow(tail: Tail, direction: FloatArray | None) -> float:

@@ -210,7 +210,7 @@ def _put_together(
     """Match heads and pieces of tails, join the pieces, match anew, assemble; the trace takes it all."""
     heads, pieces = trace.heads, trace.pieces
     with clock("matching"):
-        views = Views.of(first, dark, heads, trace.necks, head_length)
+        views = Views.of(first[1], dark, trace.necks)
         pairs = match(heads, pieces, head_length, config.matching, views, looks.pairs)
     with clock("joining"):
         at_heads = [(pair.tail, 1 if pair.reverse else 0) for pair in pairs]

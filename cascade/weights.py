@@ -143,8 +143,6 @@ class PairWeights(Weights):
     """Length, as a share of a whole tail's."""
     score: float
     """The tail's score."""
-    owned: float
-    """Whose the model says it is, 0–1."""
     between: float
     """Flagellum seen between neck and tail, 0–1."""
     darker: float

@@ -107,4 +107,3 @@ def test_the_paper_in_head_lengths_of_36_px():
     assert paper.matching.max_angle_deg == 60
     assert not paper.tails.use_direction
     assert not paper.matching.use_direction
-    assert not paper.matching.use_ownership

@@ -10,9 +10,7 @@ from cascade.matching import best_total, fitting
 from cascade.pipeline import segment
 from cascade.types import Pair
 
-ALONE = CS3Config().changed(
-    preprocess={"head_length_px": 30}, matching={"use_ownership": False, "use_direction": False}
-)
+ALONE = CS3Config().changed(preprocess={"head_length_px": 30}, matching={"use_direction": False})
 """The model of drawn fields gives every tail one head and every head one tail: here it is not asked."""
 CENTRE = (300, 140)
 ONE = swimming(CENTRE, (520, 140))

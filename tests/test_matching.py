@@ -1,7 +1,6 @@
 """Which tail is whose: ends, angles, the best total, bent necks, and what the model says of it."""
 
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +8,9 @@ import pytest
 from cascade.config import CS3Config, MatchingConfig
 from cascade.geometry import ellipse_axes, paint_polyline
 from cascade.instances import joined
-from cascade.matching import Owners, Views, flow, match, outline
+from cascade.matching import Views, flow, match, outline
 from cascade.necks import find_necks
-from cascade.sam.protocol import DenseMaps, Masks
+from cascade.sam.protocol import DenseMaps
 from cascade.types import Head, Pair, Region, Tail
 from cascade.widths import darkness
 
@@ -190,63 +189,6 @@ def test_an_outline_lies_on_the_heads_rim():
     assert np.hypot(*(edge[None] - edge[:, None]).transpose(2, 0, 1)).max() >= 29
 
 
-class Answers:
-    """Knows that what lies on the same side of a line belongs together: above or below, left or right."""
-
-    dense = None
-
-    def __init__(self, axis, at):
-        self.axis, self.at = axis, at
-        self.asked = []
-
-    def decode(self, prompts, part):
-        self.asked.append(part)
-        logits = np.full((len(prompts), 1, *SHAPE), -9, np.float32)
-        sides = np.moveaxis(logits[:, 0], 1 + self.axis, 1)
-        for one, points in enumerate(prompts.points):
-            first = points[0, 1 - self.axis] < self.at
-            sides[one, : self.at] = 9 if first else -9
-            sides[one, self.at :] = -9 if first else 9
-        return Masks(logits, np.ones((len(prompts), 1), np.float32), 1.0)
-
-
-def test_owners_are_asked_from_both_sides():
-    heads = [head_at(60, 40), head_at(60, 150)]
-    tails = [tail_along((80, 150), (200, 150)), tail_along((80, 40), (200, 40))]
-    encoding = Answers(axis=0, at=95)
-    answers = Owners(encoding, heads, HL).of(tails)
-    assert answers == pytest.approx(np.array([[0, 1], [1, 0]]), abs=0.01)
-    assert sorted(encoding.asked) == ["head", "tail"]
-
-
-@pytest.mark.parametrize(("start", "end", "owner"), [(80, 200, 0), (200, 80, 1)])
-def test_the_model_decides_between_heads_that_fit_alike(start, end, owner):
-    """Asked on the tail's first point, it says that the head on that side is its own."""
-    left, right = HEAD, head_at(220, 100)
-    tail = tail_along((start, 100), (end, 100))
-    owners = Owners(Answers(axis=1, at=140), [left, right], HL)
-    assert set(paired([left, right], [tail], views=Views(owners=owners))) == {(owner, 0)}
-
-
-def test_owners_are_not_asked_without_need():
-    encoding = Answers(axis=0, at=95)
-    views = Views(owners=Owners(encoding, [HEAD], HL))
-    match([HEAD], [SIDEWAYS], HL, MatchingConfig(use_ownership=False), views)
-    assert Owners(encoding, [], HL).of([SIDEWAYS]) is None
-    assert Owners(encoding, [HEAD], HL).of([]) is None
-    assert encoding.asked == []
-
-
-def test_nobody_is_asked_twice():
-    encoding = Answers(axis=0, at=95)
-    owners = Owners(encoding, [head_at(60, 40), head_at(60, 150)], HL)
-    below, above = tail_along((80, 150), (200, 150)), tail_along((80, 40), (200, 40))
-    assert owners.of([below]) == pytest.approx(np.array([[0], [1]]), abs=0.01)
-    assert owners.of([above, below]) == pytest.approx(np.array([[1, 0], [0, 1]]), abs=0.01)
-    assert owners.of([below, above]) == pytest.approx(np.array([[0, 1], [1, 0]]), abs=0.01)
-    assert sorted(encoding.asked) == ["head", "head", "tail"]
-
-
 def half_dark(dark_side):
     """Black on the side where the tail of `HEAD` is to be looked for, pale on the other."""
     image = np.full((*SHAPE, 3), 180, np.uint8)
@@ -291,9 +233,7 @@ def test_unsure_pairs_are_left_alone():
 def test_a_map_of_zeros_is_no_direction():
     none, some = np.zeros((4, 5, 2)), np.zeros((4, 5, 2))
     some[2, 3] = (0, 1)
-    without = SimpleNamespace(dense=None)
     for direction, known in ((none, None), (some, some)):
         maps = DenseMaps(none[..., 0], none[..., 0], direction)
-        views = Views.of((without, maps), none[..., 0], [], [], HL)
+        views = Views.of(maps, none[..., 0], [])
         assert views.direction is known
-        assert views.owners is None

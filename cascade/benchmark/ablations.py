@@ -36,7 +36,6 @@ ABLATIONS: Mapping[str, str] = {
     "cs3:one-round": "the whole without further rounds",
     "cs3:no-knots": "the whole without knots",
     "cs3:no-direction": "the whole without the model's direction map",
-    "cs3:no-ownership": "the whole without asking the model which head and tail belong together",
 }
 """Name → what it is, in the order of tables."""
 _NEAR_HL = 20 / 36
@@ -67,7 +66,7 @@ def ablation(name: str, model: PromptableModel, config: CS3Config) -> Method:
 
 def variants(config: CS3Config) -> dict[str, Variant]:
     """Every variant: stages added up, then the whole configuration less one thing at a time."""
-    nearest = {"use_direction": False, "use_ownership": False}
+    nearest = {"use_direction": False}
     one_round = {"rounds": min(1, config.tails.rounds)}
     unseen = config.changed(looks={"enabled": False})
     unjoined = unseen.changed(joining={"enabled": False})
@@ -88,7 +87,6 @@ def variants(config: CS3Config) -> dict[str, Variant]:
         Variant(config.changed(tails=one_round)),
         Variant(config.changed(knots={"enabled": False})),
         Variant(config.changed(tails={"use_direction": False}, matching={"use_direction": False})),
-        Variant(config.changed(matching={"use_ownership": False})),
     )
     return dict(zip(ABLATIONS, ways, strict=True))
 

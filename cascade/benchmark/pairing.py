@@ -10,7 +10,7 @@ from cascade.types import Head, Pair, Tail
 
 
 def nearest_pairs(heads: Sequence[Head], tails: Sequence[Tail], reach: float) -> list[Pair]:
-    """Join whatever lies nearest: no angle, no direction, no ownership, no best total.
+    """Join whatever lies nearest: no angle, no direction, no best total.
 
     The distance is from an end of a tail to an end of a head's long axis, either end of both. The two that
     lie nearest are a pair; then the nearest two of the rest, one tail a head, up to `reach` pixels.

@@ -12,8 +12,7 @@ from cascade.costs.trials import Variant
 _NOTE = """\
 Counts are means an image: prompts decoded for heads and for tails, in how many batches, images (and knots
 cut out of them) encoded, sperm with a head and with a tail. The grid is asked in every round and for
-joining. In either variant knots, small pictures of one tangle each, are asked about along their skeletons,
-and the heads and tails found about each other (ownership).
+joining. In either variant knots, small pictures of one tangle each, are asked about along their skeletons.
 """
 
 

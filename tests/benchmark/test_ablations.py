@@ -12,9 +12,7 @@ from cascade.errors import ConfigError
 
 
 def found(name):
-    """The drawn model takes the nearest for the owner, so it is not asked."""
-    config = CS3Config().changed(matching={"use_ownership": False})
-    return ablation(name, ColourModel(), config).predict(smear())
+    return ablation(name, ColourModel(), CS3Config()).predict(smear())
 
 
 def own_tails(sperm):
@@ -65,7 +63,6 @@ def test_variants_start_from_the_configuration_given():
     assert not any(ways[name].config.looks.enabled for name in built_up)
     assert not ways["cs3:no-direction"].config.tails.use_direction
     assert not ways["cs3:no-direction"].config.matching.use_direction
-    assert ways["cs3:no-ownership"].config.matching.use_direction
     json.dumps([way.config.model_dump(mode="json") for way in ways.values()])
 
 
