@@ -131,7 +131,7 @@ def _command(name: str, about: About, training: Mapping[str, Any]) -> str:
     default = about.default
     options = [
         f"--{name.replace('_', '-')} {training[name]}"
-        for name in ("steps", "dense_steps", "minutes", "batch", "rate", "seed")
+        for name in ("smears", "passes", "steps", "dense_steps", "minutes", "batch", "rate", "seed")
         if name in training and training[name] != getattr(default, name, None)
     ]
     if training.get("init"):

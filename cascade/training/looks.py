@@ -80,6 +80,7 @@ def train_looks(
         return False
     held = max(1, round(_HELD_OUT * len(gathered)))
     taught, check = _together(gathered[:-held]), _together(gathered[-held:])
+    del gathered  # some gigabytes
     torch.manual_seed(settings.seed)
     learner = _Learner(LookNetwork(), device, settings.rate)
     passes = 0

@@ -54,7 +54,7 @@ class LooksTraining:
         ConfigError: a value is out of range.
     """
 
-    smears: int = 300
+    smears: int = 700
     passes: int = 9
     batch: int = 64
     rate: float = 2e-3
