@@ -122,7 +122,7 @@ class JoiningConfig(_Stage):
     """Whether pieces are joined at all."""
     gap_hl: float = Field(1.7, ge=0)
     """Longest gap between two pieces: where tails lie on each other, only one of them got the stretch."""
-    min_link: float = Field(0.25, ge=0, le=1)
+    min_link: float = Field(0.15, ge=0, le=1)
     """Two pieces are joined when it is at least this sure."""
 
 
