@@ -57,9 +57,9 @@ class Example:
 
 
 EXAMPLES = {
-    "diff-quik-like.png": Example(22, (1024, 1280), 90.0, "diff-quik-like"),
-    "haematoxylin-eosin.png": Example(101, (1024, 1280), 90.0, "haematoxylin-eosin"),
-    "papanicolaou.png": Example(106, (540, 720), 50.0, "papanicolaou"),
+    "diff-quik-like.png": Example(18, (1024, 1280), 90.0, "diff-quik-like"),
+    "haematoxylin-eosin.png": Example(99, (1024, 1280), 90.0, "haematoxylin-eosin"),
+    "papanicolaou.png": Example(113, (540, 720), 50.0, "papanicolaou"),
 }
 SHOWN, EXPLAINED = "diff-quik-like.png", "papanicolaou.png"
 SIX_STAGES = ("image", "foreground", "heads", "tails", "matches", "result")
