@@ -199,7 +199,7 @@ class NotesConfig(_Stage):
     """Tails that stand out from the background by fewer standard deviations of its noise are faint."""
     max_head_density: float = Field(0.55, gt=0)
     """Heads of greater optical density (log10, mean of the colours) are overstained."""
-    max_flagellum: float = Field(1.0, gt=0)
+    max_flagellum: float = Field(0.75, gt=0)
     """More flagellum (head lengths in a square head length of the image) is a tangle."""
     max_light: float = Field(250, ge=0, le=255)
     """A brighter background (0–255, as photographed) is overexposed: faint tails are lost in it."""
