@@ -50,8 +50,6 @@ class Trace:
     knots: list[Knot] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
     necks: list[Neck] = field(default_factory=list)
-    encoding: Encoding | None = None
-    """Of the normalised image."""
     views: Views = field(default_factory=Views)
     pieces: list[Tail] = field(default_factory=list)
     """Tails before joining."""
@@ -104,6 +102,7 @@ def segment(
         return encoding, encoding.dense
 
     def encode_left(picture: UInt8Array) -> tuple[Encoding, DenseMaps]:
+        """What is left of the image: its first look, or another at the painted picture."""
         return first if _once(first[0], config) else encode(picture)
 
     with clock("heads"):
@@ -148,7 +147,7 @@ def segment(
         paint_white(normalised, gone),
         knots,
     )
-    trace.encoding, trace.pieces, trace.heads, trace.necks = first[0], pieces, heads, necks
+    trace.pieces, trace.heads, trace.necks = pieces, heads, necks
     sperm = _put_together(trace, first, dark, head_length, config, looks, clock)
     notes: tuple[Note, ...] = ()
     if config.notes.enabled:
