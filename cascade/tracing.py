@@ -163,13 +163,15 @@ class Tracer:
     def links(self, end: End) -> tuple[Link, ...]:
         """The ways on from an end, best first."""
         if end not in self._links:
-            found = [Link(to, via, self._odds(end, to, via)) for to, via in self._ways(end)]
+            found = [
+                Link(to, via, self._odds(end, to, via))
+                for to, via in self._ways(end)
+                if self._may_lead(end, to)
+            ]
             shared = shared_ways(end, self._mergers, self._lines, self.head_length)
-            found += [Link(to, (), odds, between) for to, odds, between in shared]
+            found += [Link(to, (), odds, between) for to, odds, between in shared if self._may_lead(end, to)]
             best: dict[End, Link] = {}
-            for link in [] if self._at_border(end) else found:
-                if self._at_border(link.to) or turns_back(self.line_ends[end], self.line_ends[link.to]):
-                    continue
+            for link in found:
                 if link.to not in best or link.odds > best[link.to].odds:
                     best[link.to] = link
             if self.closed:
@@ -178,6 +180,14 @@ class Tracer:
                 }
             self._links[end] = tuple(sorted(best.values(), key=lambda link: -link.odds))
         return self._links[end]
+
+    def _may_lead(self, start: End, to: End) -> bool:
+        """Whether a tail may go on there at all: in view, and without turning back."""
+        return not (
+            self._at_border(start)
+            or self._at_border(to)
+            or turns_back(self.line_ends[start], self.line_ends[to])
+        )
 
     def _of_lengths(self, start: End, to: End) -> float:
         """What the lengths of two pieces say of their being one, where it is known which lie at heads."""
@@ -248,7 +258,14 @@ class Tracer:
         if self.look is None:
             return {}
         ends = [(i, end) for i in range(len(self.skeleton.branches)) for end in (0, 1)]
-        ways = list({frozenset((end, to)): (end, to) for end in ends for to, _ in self._ways(end)}.items())
+        ways = list(
+            {
+                frozenset((end, to)): (end, to)
+                for end in ends
+                for to, _ in self._ways(end)
+                if self._may_lead(end, to)
+            }.items()
+        )
         parts = [[self.skeleton.branches[i].from_end(end) for i, end in pair] for _, pair in ways]
         odds = self.look.odds(self._lines, [(first, second) for first, second in parts])
         return {key: float(one) for (key, _), one in zip(ways, odds, strict=True)}
