@@ -160,10 +160,11 @@ class _Batch:
     def __init__(self, job: Job, watcher: Watcher) -> None:
         self._job, self._watcher = job, watcher
         inner = job.out / _INNER
+        self._looks_sha256 = sha256_of(LOOKS)
         settings = {
             "version": environment.version(),
             "model_sha256": job.engine.model_sha256,
-            "looks_sha256": sha256_of(LOOKS),
+            "looks_sha256": self._looks_sha256,
             "configuration": dict(job.configuration),
             "pixel_size": job.pixel_size,
         }
@@ -302,7 +303,7 @@ class _Batch:
             "versions": environment.versions(),
             "model": self._job.engine.model,
             "model_sha256": self._job.engine.model_sha256,
-            "looks_sha256": sha256_of(LOOKS),
+            "looks_sha256": self._looks_sha256,
             "configuration": dict(self._job.configuration),
             "pixel_size_um": self._job.pixel_size,
             "started": began.isoformat(timespec="seconds"),

@@ -87,11 +87,11 @@ def tiny(
     A run that goes on may differ in steps, threads, workers, save-every and device.
     """
     with reported():
+        from cascade.inputs import find_inputs  # noqa: PLC0415
         from cascade.sam.registry import TINY_WEIGHTS, resolve_device  # noqa: PLC0415
-        from cascade.training.unlabelled import unlabelled_images  # noqa: PLC0415
 
         where = resolve_device(device)
-        images = unlabelled_images(unlabelled) if unlabelled else []
+        images = find_inputs([unlabelled]) if unlabelled else []
         start = init or (TINY_WEIGHTS if images else None)
         if dense_steps is None:
             dense_steps = 0 if start else _DEFAULT.dense_steps

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from cascade.errors import ImageError, ModelError
 from cascade.exports.atomic import write_bytes
 from cascade.images import read_images
-from cascade.inputs import find_inputs
 from cascade.pipeline import Trace, segment
 from cascade.preprocess import WHITE, grown
+from cascade.sam.checkpoints import sha256_of
 from cascade.sam.protocol import PromptableModel
 from cascade.training.scene import HEAD_LENGTHS, SHAPE, Scene, SceneSperm
 from cascade.training.watcher import Watcher
@@ -57,19 +57,7 @@ class Believed:
 
 def fingerprint(images: Sequence[Path]) -> str:
     """What makes a set of image files another: their bytes, in order."""
-    digest = hashlib.sha256()
-    for path in images:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def unlabelled_images(folder: Path) -> list[Path]:
-    """The image files of a folder and its sub-folders.
-
-    Raises:
-        ImageError: there are none.
-    """
-    return find_inputs([folder])
+    return hashlib.sha256("".join(map(sha256_of, images)).encode()).hexdigest()
 
 
 def believe(
@@ -92,8 +80,10 @@ def believe(
     out: list[Believed] = []
     watcher.begin(0, len(images))
     for number, path in enumerate(images):
+        image = sha256_of(path)
         for page, picture in enumerate(read_images(path)):
-            kept = cache / f"{number:05d}-{page:03d}.npz"
+            # What another model believes, or this one of another image, must not be taken for it.
+            kept = cache / f"{hashlib.sha256(f'{model.sha256} {image} {page}'.encode()).hexdigest()}.npz"
             if not kept.exists():
                 if stop():
                     return None

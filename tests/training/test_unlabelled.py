@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -12,14 +13,15 @@ import torch
 
 import cascade
 from cascade.errors import ConfigError, ImageError, ModelError
+from cascade.inputs import find_inputs
 from cascade.preprocess import WHITE
 from cascade.sam.registry import load_model
-from cascade.training import unlabelled
-from cascade.training.samples import sample
+from cascade.training import samples, unlabelled
+from cascade.training.samples import SmearStream, sample
 from cascade.training.scene import HEAD_LENGTHS, SHAPE, Scene, SceneSperm
 from cascade.training.settings import TinyTraining
 from cascade.training.tiny import train_tiny
-from cascade.training.unlabelled import Believed, believe, fingerprint, unlabelled_images, window
+from cascade.training.unlabelled import Believed, believe, fingerprint, window
 from cascade.training.watcher import Watcher
 from cascade.types import Region
 
@@ -135,7 +137,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_what_the_cascade_is_sure_of_is_believed_and_kept(pictures: Path, tmp_path: Path) -> None:
-    images, model = unlabelled_images(pictures), load_model("tiny", device="cpu")
+    images, model = find_inputs([pictures]), load_model("tiny", device="cpu")
     once = believe(images, tmp_path, model, Watcher(), lambda: False)
     assert once is not None
     (one,) = once
@@ -162,20 +164,31 @@ def test_what_the_cascade_is_sure_of_is_believed_and_kept(pictures: Path, tmp_pa
 def test_a_blank_slide_teaches_nothing(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "blank.png"), np.full((200, 300, 3), 235, np.uint8))
     model = load_model("tiny", device="cpu")
-    images = unlabelled_images(tmp_path)
+    images = find_inputs([tmp_path])
     with pytest.raises(ImageError, match="sure of some sperm, found none in 1 files"):
         believe(images, tmp_path / "kept", model, Watcher(), lambda: False)
 
 
+@pytest.mark.slow
+def test_what_another_model_believes_is_not_taken_over(pictures: Path, tmp_path: Path) -> None:
+    images, model = find_inputs([pictures]), load_model("tiny", device="cpu")
+    believe(images, tmp_path, model, Watcher(), lambda: False)
+    model.sha256 = "0" * 64
+    assert (
+        believe(images, tmp_path, model, Watcher(), lambda: True) is None
+    )  # there is something left to stop
+
+
+def test_a_stream_shows_windows_among_smears(believed: Believed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "_UNLABELLED", 1.0)
+    drawn = list(islice(SmearStream(0, prompts=1, believed=[believed]), 8))
+    assert all(one["sure"].min() == 0 for one in drawn)  # the fleck, or what lies beyond the border
+
+
 def test_a_stop_before_the_first_image(pictures: Path, tmp_path: Path) -> None:
     model = load_model("tiny", device="cpu")
-    assert believe(unlabelled_images(pictures), tmp_path, model, Watcher(), lambda: True) is None
+    assert believe(find_inputs([pictures]), tmp_path, model, Watcher(), lambda: True) is None
     assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_without_images(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="expected a folder or pattern with images"):
-        unlabelled_images(tmp_path)
 
 
 def test_other_bytes_are_another_training(tmp_path: Path) -> None:
@@ -189,4 +202,4 @@ def test_other_bytes_are_another_training(tmp_path: Path) -> None:
 
 def test_unlabelled_images_need_weights_to_look_at_them(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected weights to look at the images with"):
-        train_tiny(tmp_path, TinyTraining(), torch.device("cpu"), unlabelled=unlabelled_images(pictures))
+        train_tiny(tmp_path, TinyTraining(), torch.device("cpu"), unlabelled=find_inputs([pictures]))
