@@ -116,7 +116,7 @@ def window(believed: Believed, rng: np.random.Generator) -> Scene:
         if head is not None or flagellum is not None:
             sperm.append(SceneSperm(one.sperm_id, head, flagellum, line))
     image = _cut(believed.image, (width, height), corner, WHITE)
-    unsure = _cut(believed.unsure.astype(np.uint8), (width, height), corner, 1) > 0
+    unsure = _cut(believed.unsure.astype(np.uint8) * 255, (width, height), corner, 255) > 0
     return Scene(image, tuple(sperm), head_length, unsure)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -105,6 +107,19 @@ def test_nothing_is_sure_at_flecks_and_beyond_the_border(windows: list[Scene]) -
         assert (~scene.unsure).sum() <= seen + sum(SHAPE)
     assert flecks > 5
     assert any(scene.unsure is not None and scene.unsure[0].all() for scene in windows)
+
+
+def test_a_hairline_of_doubt_does_not_vanish_when_shrunk(believed: Believed) -> None:
+    hairline = np.zeros((HEIGHT, WIDTH), bool)
+    hairline[::40, :] = True
+    hairline[:, ::40] = True
+    for seed in SEEDS:
+        scene = window(replace(believed, unsure=hairline), np.random.default_rng(seed))
+        assert scene.unsure is not None
+        # Between two hairlines lie 40 pixels of the image: no square of more than that is sure all over.
+        side = math.ceil(40 * scene.head_length / HEAD_LENGTH) + 1
+        sure = cv2.erode((~scene.unsure).astype(np.uint8), np.ones((side, side)), borderValue=0)
+        assert not sure.any()
 
 
 def test_a_sample_of_a_window_says_where_it_is_sure(windows: list[Scene]) -> None:
