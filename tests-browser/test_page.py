@@ -128,7 +128,10 @@ def test_enlarging_and_the_whole_picture(field):
     def extent():
         return [float(number) for number in field.find(".picture").get_dom_attribute("viewBox").split()]
 
+    before = extent()
+    field.until(lambda: field.find(".figures:not([hidden])"), "figures")
     whole = extent()
+    assert whole == pytest.approx(before)  # figures come late and must not move the picture
     field.click('[aria-label="Enlarge"]')
     assert extent()[2] < whole[2]
     field.click('[aria-label="Whole picture"]')
