@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cascade.config import CS3Config, HeadsConfig, LooksConfig
+from cascade.config import CS3Config, LooksConfig
 from cascade.doubles import find_doubles, remark_on
 from cascade.errors import ImageError
 from cascade.field import Field, measure_field, notes_on
+from cascade.head_length import ENOUGH_HEADS, find_scale, median_length
 from cascade.heads import HeadRound, find_heads, pixels_of
 from cascade.instances import assemble
 from cascade.joining import join_pieces
@@ -32,10 +33,8 @@ from cascade.tracing import Tracer
 from cascade.types import BoolArray, FloatArray, Head, Note, Pair, Result, Sperm, Tail, UInt8Array
 from cascade.widths import darkness
 
-ENOUGH_HEADS = 3
 _HEAD_MARGIN_HL = 0.07
 """Heads are grown by this before they are taken out: their stain fades at the edge."""
-_RESCALE = 1.15
 
 
 @dataclass(eq=False)
@@ -93,27 +92,28 @@ def segment(
         light = background(pixels)
         normalised = normalise(pixels, light)
         dark = darkness(normalised)
-    head_length, source = fallback_head_length(shape, config)
+
+    def look(picture: UInt8Array, length: float) -> tuple[Encoding, DenseMaps]:
+        encoding = model.encode(picture, length)
+        if encoding.dense is None or config.preprocess.foreground == "whitening":
+            return encoding, whitened_foreground(picture, length)
+        return encoding, encoding.dense
 
     def encode(picture: UInt8Array) -> tuple[Encoding, DenseMaps]:
-        encoding = model.encode(picture, head_length)
-        if encoding.dense is None or config.preprocess.foreground == "whitening":
-            return encoding, whitened_foreground(picture, head_length)
-        return encoding, encoding.dense
+        return look(picture, head_length)
 
     def encode_left(picture: UInt8Array) -> tuple[Encoding, DenseMaps]:
         """What is left of the image: its first look, or another at the painted picture."""
         return first if _once(first[0], config) else encode(picture)
 
     with clock("heads"):
-        first = encode(normalised)
-        if length := first_look(normalised, first, head_length, config.heads):
-            assumed, head_length, source = head_length, length, "measured"
-            if max(assumed / head_length, head_length / assumed) > _RESCALE:
-                first = encode(normalised)
+        scale = find_scale(normalised, lambda length: look(normalised, length), config)
+        first, head_length, source = scale.first, scale.head_length, scale.source
         heads, head_rounds = find_heads(normalised, first, encode_left, head_length, config.heads)
         if len(heads) >= ENOUGH_HEADS:
             head_length, source = median_length(heads, shape), "measured"
+        elif heads and source == "few heads":
+            head_length = median_length(heads, shape)
     foreground = first[1]
 
     inside = pixels_of(heads, shape)
@@ -226,54 +226,10 @@ def _put_together(
         return remark_on(sperm, doubles, heads, tails, pairs)
 
 
-def first_look(
-    normalised: UInt8Array,
-    first: tuple[Encoding, DenseMaps],
-    assumed: float,
-    config: HeadsConfig,
-) -> float | None:
-    """How long the heads are, pixels, by a look with an assumed length; None with too few heads to tell.
-
-    The assumed length may be far off, and with it the areas that a head may have: nothing is taken apart for
-    being too large, and where heads are lacking, those of any size count.
-    """
-    shape = normalised.shape[:2]
-    once = config.model_copy(update={"rounds": 1})
-    for settings in (once, _of_any_size(once)):
-        heads, _ = find_heads(normalised, first, lambda _: first, assumed, settings, split=False)
-        if len(heads) >= ENOUGH_HEADS:
-            return median_length(heads, shape)
-    return None
-
-
-def fallback_head_length(shape: tuple[int, int], config: CS3Config) -> tuple[float, str]:
-    """Head length in pixels while fewer than three heads are known, and where it comes from."""
-    if config.preprocess.head_length_px is not None:
-        return config.preprocess.head_length_px, "configuration"
-    return 36 * shape[1] / 720, "image width"
-
-
 def _once(encoding: Encoding, config: CS3Config) -> bool:
     """Whether the first look at the image serves all rounds."""
     asked = config.preprocess.encode
     return asked == "once" or (asked == "auto" and encoding.dense is not None)
-
-
-def _of_any_size(config: HeadsConfig) -> HeadsConfig:
-    """For heads up to 2.5 times as long or as short as assumed."""
-    smallest = {name: getattr(config, name) / 2.5**2 for name in ("min_area_hl2", "min_area_at_border_hl2")}
-    return config.model_copy(update=smallest | {"max_area_hl2": config.max_area_hl2 * 2.5**2})
-
-
-def median_length(heads: list[Head], shape: tuple[int, int]) -> float:
-    """Median long axis; heads cut by the border count only where there are too few others."""
-    inner = [h.length for h in heads if _inside(h, shape)]
-    return float(np.median(inner if len(inner) >= ENOUGH_HEADS else [h.length for h in heads]))
-
-
-def _inside(head: Head, shape: tuple[int, int]) -> bool:
-    x0, y0, x1, y1 = head.region.box
-    return x0 > 0 and y0 > 0 and x1 < shape[1] and y1 < shape[0]
 
 
 class _Clock:

@@ -239,7 +239,7 @@ class Result:
         shape: `(height, width)` of the image as shown.
         sperm: complete ones first, then heads alone, then tails alone.
         head_length: the length unit of the run, pixels: median long axis of the heads found.
-        head_length_source: "measured", "configuration" or "image width".
+        head_length_source: "measured", "few heads", "configuration" or "image width".
         pixel_size: µm a pixel, or None where unknown.
         seconds: stage name → seconds.
         model, model_sha256: which promptable model ran.

@@ -156,7 +156,7 @@ class Segmentation(_Answer):
     pixel_size_um: float | None
     head_length_px: float
     head_length_source: str
-    """"measured", "configuration" or "image width"."""
+    """"measured", "few heads", "configuration" or "image width"."""
     notes: list[ImageNote] = []
     """Nothing for most images."""
     sperm: list[SpermAnswer]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cascade.config import CS3Config, PreprocessConfig
 from cascade.sam.protocol import DenseMaps, Masks
 
 BACKGROUND = (240, 240, 240)
@@ -83,6 +84,19 @@ class TruthModel:
         return TruthEncoding(self, image)
 
 
+class Recording(TruthModel):
+    """Remembers the shapes of the pictures and the head lengths it was told."""
+
+    def __init__(self, sperm, dense=True):
+        super().__init__(sperm, dense)
+        self.shapes, self.told = [], []
+
+    def encode(self, image, head_length):
+        self.shapes.append(image.shape[:2])
+        self.told.append(head_length)
+        return super().encode(image, head_length)
+
+
 class TruthEncoding:
     """`labels`: 0 background, `2k + 1` the head and `2k + 2` the tail of sperm `k`."""
 
@@ -127,3 +141,14 @@ class TruthEncoding:
         size = max(1, round(width * _SCALE)), max(1, round(height * _SCALE))
         small = cv2.resize(own.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         return np.where(small > 0.3, 5, -5).astype(np.float32)
+
+
+def fixed(head_length):
+    """The default configuration with a head length for fields with few heads."""
+    return CS3Config(preprocess=PreprocessConfig(head_length_px=head_length))
+
+
+def pairs(result):
+    """Head centre and tip of every complete sperm, the upper head first."""
+    whole = [(s.head.centre, s.tail.centreline[-1]) for s in result.sperm if s.complete]
+    return np.array(sorted(whole, key=lambda pair: pair[0][1]))

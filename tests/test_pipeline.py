@@ -4,30 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from drawn_field import CROSSING, LENGTH, SHAPE, Drawn, TruthModel, picture, swimming
+from drawn_field import CROSSING, LENGTH, SHAPE, Drawn, Recording, TruthModel, fixed, pairs, picture, swimming
 from PIL import Image
 
 from cascade.config import CS3Config, KnotsConfig, PreprocessConfig
 from cascade.errors import ImageError
-from cascade.pipeline import Trace, fallback_head_length, median_length, segment
+from cascade.pipeline import Trace, segment
 from cascade.sam.registry import load_model
 from cascade.synthesis import synthesize
-from cascade.types import Head, Region
 
 FIELD = picture(CROSSING)
 MODEL = TruthModel(CROSSING)
 BLANK = np.full((*SHAPE, 3), 240, np.uint8)
-
-
-def fixed(head_length):
-    """The default configuration with a head length for fields with few heads."""
-    return CS3Config(preprocess=PreprocessConfig(head_length_px=head_length))
-
-
-def pairs(result):
-    """Head centre and tip of every complete sperm, the upper head first."""
-    whole = [(s.head.centre, s.tail.centreline[-1]) for s in result.sperm if s.complete]
-    return np.array(sorted(whole, key=lambda pair: pair[0][1]))
 
 
 def same(first, second):
@@ -71,23 +59,11 @@ def test_the_published_setting_runs():
     assert sum(sperm.tail is not None for sperm in result.sperm) >= 2
 
 
-class Recording(TruthModel):
-    """Remembers the shapes of the pictures and the head lengths it was told."""
-
-    def __init__(self, sperm, dense=True):
-        super().__init__(sperm, dense)
-        self.shapes, self.told = [], []
-
-    def encode(self, image, head_length):
-        self.shapes.append(image.shape[:2])
-        self.told.append(head_length)
-        return super().encode(image, head_length)
-
-
 def looks_at_the_field(encode, dense=True):
     """How often the whole field was encoded, and what came of it."""
+    preprocess = PreprocessConfig(encode=encode, head_length_px=30)
     model = Recording(CROSSING, dense=dense)
-    result = segment(FIELD, model=model, config=CS3Config(preprocess=PreprocessConfig(encode=encode)))
+    result = segment(FIELD, model=model, config=CS3Config(preprocess=preprocess))
     return sum(shape == SHAPE for shape in model.shapes), result
 
 
@@ -111,56 +87,6 @@ def test_what_stays_alone_is_kept():
     assert (head.complete, tail.complete) == (False, False)
     assert head.tail is None
     assert tail.head is None
-
-
-THREE = (*CROSSING, Drawn((500, 150)))
-
-
-def test_the_head_length_is_measured_where_there_are_three_heads():
-    result = segment(picture(THREE), model=TruthModel(THREE))
-    assert result.head_length_source == "measured"
-    assert result.head_length == pytest.approx(LENGTH, abs=2)
-
-
-def test_with_fewer_heads_the_head_length_is_that_of_the_width():
-    """36 px per 720 px of width."""
-    result = segment(FIELD, model=MODEL)
-    assert (result.head_length, result.head_length_source) == (30, "image width")
-    assert fallback_head_length((540, 720), CS3Config()) == (36, "image width")
-    assert fallback_head_length((720, 540), CS3Config()) == (27, "image width")
-
-
-def test_or_that_of_the_configuration():
-    result = segment(FIELD, model=MODEL, config=fixed(33.0))
-    assert (result.head_length, result.head_length_source) == (33, "configuration")
-
-
-def test_measured_heads_outdo_the_configuration():
-    result = segment(picture(THREE), model=TruthModel(THREE), config=fixed(26.0))
-    assert result.head_length_source == "measured"
-
-
-@pytest.mark.parametrize("assumed", [12.5, 24.0, 38.0, 70.0])
-def test_a_wrong_guess_of_the_head_length_is_mended(assumed):
-    """The heads are looked for again, at the right scale."""
-    wrong, right = Recording(THREE), Recording(THREE)
-    result = segment(picture(THREE), model=wrong, config=fixed(assumed))
-    assert wrong.told[0] == assumed
-    assert wrong.told[1:] == pytest.approx([LENGTH] * len(wrong.told[1:]), abs=2)
-    want = segment(picture(THREE), model=right, config=fixed(30.0))
-    assert len(wrong.told) == len(right.told) + 1
-    assert pairs(result) == pytest.approx(pairs(want), abs=2)
-
-
-def head_of(length, x=50):
-    region = Region(np.ones((10, 20), bool), x, 20)
-    return Head(region, 0.9, np.array([x + 10.0, 25.0]), np.array([1.0, 0.0]), length, 10.0)
-
-
-def test_heads_cut_by_the_border_do_not_count_among_enough_others():
-    inner = [head_of(length) for length in (29.0, 30.0, 31.0)]
-    assert median_length([*inner, head_of(12.0, x=0), head_of(13.0, x=80)], (100, 100)) == 30
-    assert median_length([inner[0], head_of(12.0, x=0), head_of(13.0, x=80)], (100, 100)) == 13
 
 
 @pytest.mark.parametrize("dense", [True, False])

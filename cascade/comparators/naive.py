@@ -13,9 +13,9 @@ from cascade.comparators.identity import identity
 from cascade.comparators.protocol import FoundSperm
 from cascade.comparators.walking import walks_from
 from cascade.geometry import ellipse_axes, paint_polyline, smooth_polyline
+from cascade.head_length import median_length
 from cascade.heads import solidity
 from cascade.instances import without
-from cascade.pipeline import median_length
 from cascade.preprocess import WHITE, grown, normalise
 from cascade.skeleton import trace
 from cascade.types import BoolArray, FloatArray, Head, Region, UInt8Array

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from cascade.comparators.identity import identity
 from cascade.comparators.protocol import FoundSperm
 from cascade.config import CS3Config
+from cascade.head_length import assumed_head_length
 from cascade.heads import sampled
 from cascade.instances import without
-from cascade.pipeline import fallback_head_length
 from cascade.preprocess import normalise
 from cascade.prompts import as_prompts, grid
 from cascade.sam.protocol import Encoding, Part, PromptableModel
@@ -70,7 +70,7 @@ class SamGrid:
     def predict(self, image: UInt8Array) -> list[FoundSperm]:
         """Every sperm found in `(height, width, 3)` RGB, the surest first."""
         shape = image.shape[0], image.shape[1]
-        head_length, _ = fallback_head_length(shape, CS3Config())
+        head_length, _ = assumed_head_length(shape, CS3Config())
         encoding = self._model.encode(normalise(image), head_length)
         points = grid(shape, self._side)
         if encoding.dense is None:

@@ -20,6 +20,7 @@ from cascade.benchmark.annotations import AnnotatedImage
 from cascade.benchmark.measuring import near_largest
 from cascade.config import MatchingConfig
 from cascade.geometry import ellipse_axes, polyline_length
+from cascade.head_length import median_length
 from cascade.preprocess import foreground as whitened_foreground
 from cascade.preprocess import grown
 from cascade.sam.protocol import DenseMaps, Encoding, Masks, Part, PromptableModel, Prompts
@@ -72,7 +73,7 @@ class Truth:
         """Every flagellum, a little grown."""
         if not self.heads:
             return []
-        reach = _NEAR_HL * pipeline.median_length(self.heads, self.shape)
+        reach = _NEAR_HL * median_length(self.heads, self.shape)
         return [Region.from_full(grown(one.full(self.shape), reach)) for one in self._flagella]
 
     def along(self, points: FloatArray) -> FloatArray:
