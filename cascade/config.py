@@ -41,8 +41,8 @@ class PreprocessConfig(_Stage):
     `every round`: it looks again, all that is understood painted white (paper); `auto`: once where the model
     offers dense maps."""
     head_length_px: float | None = Field(None, gt=0)
-    """Head length in pixels, used with fewer than three heads in an image; None: what one or two heads tell, or
-    36 per 720 px of width."""
+    """Head length in pixels, used with fewer than three heads in an image; None: what one or two heads tell,
+    or 36 per 720 px of width."""
 
 
 class HeadsConfig(_Stage):

@@ -13,8 +13,9 @@ from cascade.looks.links import LinkLook
 from cascade.rounds import ask_about
 from cascade.sam.protocol import DenseMaps, Encoding
 from cascade.skeleton import Branch, Skeleton
-from cascade.tracing import Tracer, Walk
+from cascade.tracing import Tracer
 from cascade.types import FloatArray, Tail
+from cascade.walks import Walk, find_walks
 
 
 def join_pieces(
@@ -49,7 +50,7 @@ def join_pieces(
         return tails, None
     tracer = _tracer_of(tails, at_heads, dark, first, head_length, config, asking, look)
     shape = first[1].tail.shape
-    return [_tail(walk, tails, head_length, shape) for walk in tracer.walks(config.min_link)], tracer
+    return [_tail(walk, tails, head_length, shape) for walk in find_walks(tracer, config.min_link)], tracer
 
 
 def _tracer_of(

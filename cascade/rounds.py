@@ -16,8 +16,9 @@ from cascade.necks import Neck
 from cascade.prompts import as_prompts, grid, points_along
 from cascade.sam.protocol import DenseMaps, Encoding, Masks
 from cascade.skeleton import Skeleton, trace
-from cascade.tracing import Tracer, Walk, pixels
+from cascade.tracing import Tracer, pixels
 from cascade.types import BoolArray, FloatArray, Tail, UInt8Array
+from cascade.walks import Walk, find_walks
 from cascade.widths import darkness
 
 Encode = Callable[[UInt8Array], tuple[Encoding, DenseMaps]]
@@ -137,7 +138,7 @@ def one_round(
     )
     found: list[Tail] = []
     rejected: list[Rejected] = []
-    for walk in tracer.walks(config.min_link):
+    for walk in find_walks(tracer, config.min_link):
         x, y = pixels(walk.points, foreground.tail)
         if (share := float(known[y, x].mean())) > _BESIDE_SHARE:
             rejected.append(Rejected(walk.points, f"{share:.0%} of it beside a known tail", open=False))

@@ -1,18 +1,16 @@
-"""Which way a tail goes on where lines meet, and where it stops.
+"""Where a tail may go on from the end of a branch of a skeleton, and how sure each way is.
 
-A tail is a walk along a skeleton's branches. At each end of a branch the ways on are the other branches at
-the junction, those beyond a short connecting branch, and those across a gap; how sure each is,
-`cascade.continuation` tells. A neck ends a tail.
+The ways on are the other branches at the junction, those beyond a short connecting branch, and those across a
+gap; `cascade.continuation` and a look at the picture judge them. `cascade.walks` chooses among them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,20 +56,6 @@ class Link:
     def score(self) -> float:
         """0–1."""
         return 1 / (1 + math.exp(-self.odds))
-
-
-@dataclass(frozen=True, eq=False)
-class Walk:
-    """A chain of branches, each with the end it is entered by, and the scores of the links between."""
-
-    steps: tuple[End, ...]
-    links: tuple[float, ...]
-    points: FloatArray
-
-    @property
-    def branches(self) -> frozenset[int]:
-        """The branches walked."""
-        return frozenset(branch for branch, _ in self.steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,40 +281,8 @@ class Tracer:
         x, y = pixels(np.linspace(a, b, steps), self.foreground.tail)
         return float(self.foreground.tail[y, x].mean())
 
-    def walks(self, min_link: float) -> list[Walk]:
-        """Join branches into walks: each end goes on to one other at most, by best total over the skeleton.
-
-        An end that lies at a neck may stop there instead. A walk from head to head is two tails taken for
-        one: it is cut at its weakest link and all is joined anew.
-
-        Args:
-            min_link: a link's least score, 0–1.
-        """
-        floor = math.log(max(min_link, 1e-6) / max(1 - min_link, 1e-6))
-        links = {
-            frozenset(((i, end), link.to)): ((i, end), link)
-            for i in range(len(self.skeleton.branches))
-            if not self.connectors[i]
-            for end in (0, 1)
-            for link in (*self.links((i, end)), *self._at_necks((i, end)))
-            if not {(i, end), link.to} & self.closed and link.odds > floor and link.to[0] != i
-            if link.to[0] < 0 or not self.connectors[link.to[0]]
-        }
-        while True:
-            joined = self._best_total(links, floor)
-            home = self.closed | {end for end, (_, link) in joined.items() if link.to[0] < 0}
-            onwards = {end: step for end, step in joined.items() if end not in home and end[0] >= 0}
-            walks = self._chains(onwards)
-            doubtful = [
-                key for walk in walks if (key := self._between_heads(walk, onwards, home)) is not None
-            ]
-            if not doubtful:
-                return walks
-            for key in doubtful:
-                del links[key]
-
-    def _at_necks(self, end: End) -> list[Link]:
-        """Links to the heads that an end may lie at; a head is written as the branch `-1 - head`."""
+    def at_necks(self, end: End) -> list[Link]:
+        """Links to the heads that a tail's end may lie at; a head is written as the branch `-1 - head`."""
         best: dict[int, float] = {}
         here = self.line_ends[end]
         for neck in self.necks:
@@ -340,71 +292,6 @@ class Tracer:
                 odds = float(self._vectors[2] @ [1.0, turn, distance / self.head_length, neck.odds])
                 best[neck.head] = max(best.get(neck.head, -math.inf), odds)
         return [Link((-1 - head, 0), (), odds) for head, odds in best.items()]
-
-    @staticmethod
-    def _best_total(
-        links: dict[frozenset[End], tuple[End, Link]], floor: float
-    ) -> dict[End, tuple[End, Link]]:
-        """Each end's partner under the matching of greatest total odds."""
-        graph = nx.Graph()
-        for start, link in sorted(links.values(), key=lambda one: (one[0], one[1].to)):
-            graph.add_edge(start, link.to, weight=link.odds - floor)
-        out: dict[End, tuple[End, Link]] = {}
-        for a, b in nx.max_weight_matching(graph):
-            start, link = links[frozenset((a, b))]
-            out[start], out[link.to] = (start, link), (start, link)
-        return out
-
-    def _chains(self, joined: dict[End, tuple[End, Link]]) -> list[Walk]:
-        """Follow the links from every branch that has a loose end; what is left are rings."""
-        out: list[Walk] = []
-        done: set[int] = set()
-        seeds = [i for i in range(len(self.skeleton.branches)) if not self.connectors[i]]
-        for i in sorted(seeds, key=lambda i: ((i, 0) in joined and (i, 1) in joined, i)):
-            if i not in done:
-                entered = 0 if (i, 0) not in joined else 1 if (i, 1) not in joined else 0
-                walk = self._follow((i, entered), joined)
-                done |= walk.branches
-                out.append(walk)
-        return out
-
-    def _follow(self, start: End, joined: dict[End, tuple[End, Link]]) -> Walk:
-        steps = [start]
-        links: list[float] = []
-        lines = [self.skeleton.branches[start[0]].from_end(start[1])]
-        while (leave := (steps[-1][0], 1 - steps[-1][1])) in joined:
-            origin, link = joined[leave]
-            forwards = origin == leave
-            to = link.to if forwards else origin
-            if to[0] == start[0]:
-                break
-            via = link.via if forwards else tuple((b, 1 - end) for b, end in reversed(link.via))
-            steps += [*via, to]
-            lines.append(link.shared if forwards else link.shared[::-1])
-            lines += [self.skeleton.branches[b].from_end(end) for b, end in (*via, to)]
-            links.append(self._certainty(origin, link))
-        return Walk(tuple(steps), tuple(links), np.concatenate(lines))
-
-    def _certainty(self, origin: End, link: Link) -> float:
-        """0–1: sure of the link itself, and that neither end would rather go elsewhere."""
-        rivals = [other.odds for other in self.links(origin) if other.to != link.to]
-        rivals += [other.odds for other in self.links(link.to) if other.to != origin]
-        ahead = link.odds - max(rivals, default=-math.inf)
-        return 1 / (1 + math.exp(-min(link.odds, ahead)))
-
-    def _between_heads(
-        self, walk: Walk, joined: dict[End, tuple[End, Link]], home: Collection[End]
-    ) -> frozenset[End] | None:
-        """The weakest link of a walk that has a head at both ends, None for any other walk."""
-        first, last = walk.steps[0], (walk.steps[-1][0], 1 - walk.steps[-1][1])
-        if first not in home or last not in home:
-            return None
-        ends = [(b, end) for b, entered in walk.steps for end in (entered, 1 - entered)]
-        inner = [joined[end] for end in ends if end in joined]
-        if not inner:
-            return None
-        start, link = min(inner, key=lambda one: one[1].odds)
-        return frozenset((start, link.to))
 
 
 def pixels(points: FloatArray, picture: FloatArray | BoolArray) -> tuple[NDArray[np.int_], NDArray[np.int_]]:

@@ -12,6 +12,7 @@ from cascade.necks import Neck
 from cascade.sam.protocol import DenseMaps
 from cascade.skeleton import Branch, Skeleton, trace
 from cascade.tracing import Tracer
+from cascade.walks import find_walks
 from cascade.weights import LinkWeights
 
 HL = 40.0
@@ -64,7 +65,7 @@ def all_ends(walks):
 )
 @pytest.mark.parametrize("thickness", [1, 5])
 def test_a_crossing_is_two_lines_straight_through(first, second, thickness):
-    walks = tracer(lines(first, second, thickness=thickness)).walks(EASY)
+    walks = find_walks(tracer(lines(first, second, thickness=thickness)), EASY)
     assert all_ends(walks) == {tuple(sorted(first)), tuple(sorted(second))}
 
 
@@ -73,7 +74,7 @@ def test_lines_that_cross_at_a_shallow_angle_share_the_connector(flip):
     mask = lines(((20, 30), (180, 90)), ((20, 90), (180, 30)), thickness=5)
     crossing = tracer(mask[:: flip[0], :: flip[1]])
     (connector,) = np.flatnonzero(crossing.connectors)
-    for walk in crossing.walks(EASY):
+    for walk in find_walks(crossing, EASY):
         assert connector in walk.branches
         assert len(walk.branches) == 3
         assert (np.diff(walk.points[:, 0]) >= 0).all() or (np.diff(walk.points[:, 0]) <= 0).all()
@@ -81,7 +82,7 @@ def test_lines_that_cross_at_a_shallow_angle_share_the_connector(flip):
 
 def test_three_lines_through_one_point_go_straight_on():
     fan = [((20, 60), (180, 60)), ((60, 10), (140, 110)), ((60, 110), (140, 10))]
-    walks = tracer(lines(*fan)).walks(EASY)
+    walks = find_walks(tracer(lines(*fan)), EASY)
     assert all_ends(walks) == {tuple(sorted(line)) for line in fan}
 
 
@@ -91,13 +92,13 @@ WHOLE, LEFT, RIGHT = ((20, 60), (180, 60)), ((20, 60), (90, 60)), ((110, 60), (1
 
 
 def test_a_gap_between_aligned_ends_is_bridged():
-    assert all_ends(tracer(BROKEN).walks(EASY)) == {WHOLE}
+    assert all_ends(find_walks(tracer(BROKEN), EASY)) == {WHOLE}
 
 
 def test_a_line_does_not_turn_back_along_its_neighbour():
     """Two lines end a few pixels apart, side by side: only a hairpin would join them."""
     hairpin = lines(((40, 56), (150, 56)), ((40, 64), (150, 64)))
-    assert len(tracer(hairpin).walks(1e-5)) == 2
+    assert len(find_walks(tracer(hairpin), 1e-5)) == 2
 
 
 @pytest.mark.parametrize(("shift", "walks"), [(0, 2), (20, 1)])
@@ -105,7 +106,7 @@ def test_a_line_that_leaves_the_picture_goes_on_nowhere(shift, walks):
     """Two aligned lines, along the border or 20 px from it."""
     x = SHAPE[1] - 1 - shift
     beside = lines(((x, 10), (x, 50)), ((x, 65), (x, 110)))
-    assert len(tracer(beside).walks(EASY)) == walks
+    assert len(find_walks(tracer(beside), EASY)) == walks
 
 
 def drawn(*lines_):
@@ -124,7 +125,7 @@ def test_a_tail_runs_on_along_another_where_two_lie_on_each_other(share):
     skeleton = drawn(along, comes, leaves)
     empty = DenseMaps(np.zeros(SHAPE), np.zeros(SHAPE), np.zeros((*SHAPE, 2)))
     one = Tracer(skeleton, empty, HL, np.full((3, 2, 3, 2), np.nan), gap=0.7 * HL, share=share)
-    joined = [walk for walk in one.walks(0.3) if {1, 2} <= walk.branches]
+    joined = [walk for walk in find_walks(one, 0.3) if {1, 2} <= walk.branches]
     assert len(joined) == share
     for walk in joined:
         assert walk.branches == {1, 2}
@@ -133,7 +134,7 @@ def test_a_tail_runs_on_along_another_where_two_lie_on_each_other(share):
 
 @pytest.mark.parametrize(("gap", "bridged"), [(19, False), (21, True)])
 def test_gaps_are_bridged_up_to_the_longest(gap, bridged):
-    assert all_ends(tracer(BROKEN, gap=gap).walks(EASY)) == ({WHOLE} if bridged else {LEFT, RIGHT})
+    assert all_ends(find_walks(tracer(BROKEN, gap=gap), EASY)) == ({WHOLE} if bridged else {LEFT, RIGHT})
 
 
 def test_what_is_seen_in_a_gap_is_anothers():
@@ -160,7 +161,7 @@ def test_a_line_as_dark_goes_on_rather_than_a_paler_one():
 def test_ends_that_are_not_aligned_are_not_joined():
     """The second line begins 20 px beyond the first one's end, and turns back at a right angle."""
     bent = tracer(lines(((20, 60), (90, 60)), ((106, 72), (90, 115))))
-    assert len(bent.walks(0.4)) == 2
+    assert len(find_walks(bent, 0.4)) == 2
 
 
 def pointing(left, right):
@@ -176,8 +177,8 @@ def test_opposing_directions_towards_the_heads_stop_a_link():
     (agree,), (oppose,) = one_way.links((0, 1)), apart.links((0, 1))
     assert agree.score > oppose.score
     between = (agree.score + oppose.score) / 2
-    assert all_ends(one_way.walks(between)) == {WHOLE}
-    assert all_ends(apart.walks(between)) == {LEFT, RIGHT}
+    assert all_ends(find_walks(one_way, between)) == {WHOLE}
+    assert all_ends(find_walks(apart, between)) == {LEFT, RIGHT}
 
 
 def test_directions_may_be_left_aside():
@@ -195,7 +196,7 @@ def test_directions_may_be_left_aside():
     ],
 )
 def test_a_walk_from_head_to_head_is_cut(heads, want):
-    assert all_ends(tracer(BROKEN, heads=heads).walks(EASY)) == want
+    assert all_ends(find_walks(tracer(BROKEN, heads=heads), EASY)) == want
 
 
 def test_a_walk_from_head_to_head_is_cut_at_its_weakest_link():
@@ -203,7 +204,7 @@ def test_a_walk_from_head_to_head_is_cut_at_its_weakest_link():
     mask = lines(((20, 60), (70, 60)), ((80, 60), (120, 60)), ((130, 60), (180, 60)))
     seen = mask.astype(float)
     seen[60, 120:130] = 0.8
-    walks = tracer(mask, seen=seen, heads=[(10, 60), (190, 60)], weights=OTHERS).walks(EASY)
+    walks = find_walks(tracer(mask, seen=seen, heads=[(10, 60), (190, 60)], weights=OTHERS), EASY)
     assert all_ends(walks) == {((20, 60), (120, 60)), ((130, 60), (180, 60))}
 
 
@@ -211,8 +212,8 @@ def test_a_closed_end_goes_no_further():
     broken = tracer(BROKEN)
     left = next(i for i, b in enumerate(broken.skeleton.branches) if b.points[:, 0].max() < 100)
     inner = int(np.argmax(broken.skeleton.branches[left].points[[0, -1], 0]))
-    assert all_ends(tracer(BROKEN, closed=frozenset({(left, inner)})).walks(EASY)) == {LEFT, RIGHT}
-    assert all_ends(tracer(BROKEN, closed=frozenset({(left, 1 - inner)})).walks(EASY)) == {WHOLE}
+    assert all_ends(find_walks(tracer(BROKEN, closed=frozenset({(left, inner)})), EASY)) == {LEFT, RIGHT}
+    assert all_ends(find_walks(tracer(BROKEN, closed=frozenset({(left, 1 - inner)})), EASY)) == {WHOLE}
 
 
 FORK = lines(((20, 60), (100, 60)), ((100, 60), (180, 30)), ((100, 60), (180, 90)))
@@ -225,26 +226,26 @@ def test_at_a_fork_the_models_masks_decide(arm):
     own = [i for i, b in enumerate(branches) if any(np.allclose(p, arm) or p[0] < 99 for p in b.points)]
     affinity = np.full((3, 2, 3, 2), 0.05)
     affinity[np.ix_(own, (0, 1), own, (0, 1))] = 0.95
-    walks = tracer(FORK, affinity=affinity).walks(EASY)
+    walks = find_walks(tracer(FORK, affinity=affinity), EASY)
     assert ((20, 60), arm) in all_ends(walks)
     assert len(walks) == 2
 
 
 def test_a_sure_link_is_more_certain_than_one_with_a_rival():
-    (alone,) = tracer(BROKEN).walks(EASY)
-    forked = max(tracer(FORK).walks(EASY), key=lambda walk: len(walk.branches))
+    (alone,) = find_walks(tracer(BROKEN), EASY)
+    forked = max(find_walks(tracer(FORK), EASY), key=lambda walk: len(walk.branches))
     assert 0 < forked.links[0] < alone.links[0] < 1
 
 
 def test_a_ring_is_one_walk():
     canvas = np.zeros(SHAPE, np.uint8)
     cv2.circle(canvas, (100, 60), 40, 1, 1)
-    (walk,) = tracer(canvas > 0).walks(EASY)
+    (walk,) = find_walks(tracer(canvas > 0), EASY)
     assert len(walk.branches) == 1
 
 
 def test_nothing_seen_nothing_walked():
-    assert tracer(np.zeros(SHAPE, bool)).walks(EASY) == []
+    assert find_walks(tracer(np.zeros(SHAPE, bool)), EASY) == []
 
 
 masks = arrays(bool, st.just((12, 16)), elements=st.booleans(), fill=st.nothing())
@@ -262,13 +263,15 @@ def untangled(mask):
 def test_every_branch_is_walked_once(mask):
     """All but connectors, which no line need walk and several may."""
     one = untangled(mask)
-    walked = [branch for walk in one.walks(0.3) for branch, _ in walk.steps if not one.connectors[branch]]
+    walked = [
+        branch for walk in find_walks(one, 0.3) for branch, _ in walk.steps if not one.connectors[branch]
+    ]
     assert sorted(walked) == [i for i in range(len(one.skeleton.branches)) if not one.connectors[i]]
 
 
 @given(masks)
 def test_walks_do_not_hang_on_chance(mask):
-    first, second = untangled(mask).walks(0.3), untangled(mask).walks(0.3)
+    first, second = find_walks(untangled(mask), 0.3), find_walks(untangled(mask), 0.3)
     assert [walk.steps for walk in first] == [walk.steps for walk in second]
     assert [walk.links for walk in first] == [walk.links for walk in second]
 
