@@ -195,3 +195,20 @@ def test_the_model_that_ships_finds_the_heads_of_a_synthetic_smear():
     assert np.mean(found) >= 0.6
     assert len(heads) <= 2 * len(truth)
     assert any(sperm.complete for sperm in result.sperm)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [[0, 2, 1], [2, 1, 0]], ids=["green", "red"])
+def test_a_stain_of_another_colour_is_segmented_as_well(order):
+    """The same smear with colours exchanged: what absorbed green lets it pass, or red."""
+    smear = synthesize(18, (480, 640), 45.0).image
+    model = load_model()
+    usual = [sperm for sperm in segment(smear, model=model).sperm if sperm.complete]
+    other = [
+        sperm
+        for sperm in segment(np.ascontiguousarray(smear[..., order]), model=model).sperm
+        if sperm.complete
+    ]
+    found = sum(any(a.region.iou(b.region) > 0.5 for b in other) for a in usual)
+    assert len(usual) >= 4
+    assert found >= 0.7 * len(usual)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cascade.geometry import unit_vectors
 from cascade.prompts import MOST_POINTS
 from cascade.sam.checkpoints import sha256_of
+from cascade.sam.colours import in_known_colours
 from cascade.sam.protocol import DenseMaps, Masks, Part, Prompts
 from cascade.sam.registry import TINY_WEIGHTS
 from cascade.sam.tiny_network import ALIGN, MASK_STRIDE, PART_TOKEN, STRIDE, Features, TinySam
@@ -108,7 +109,7 @@ class Tiny:
         scale = _working_scale(height, width, head_length)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        small = cv2.resize(image, size, interpolation=method)
+        small = in_known_colours(np.asarray(cv2.resize(image, size, interpolation=method), np.uint8))
         padded = cv2.copyMakeBorder(small, 0, -size[1] % ALIGN, 0, -size[0] % ALIGN, cv2.BORDER_REPLICATE)
         return _TinyInput(np.asarray(padded, np.uint8), scale, size, (width, height))
 
