@@ -35,3 +35,8 @@ def end_affinity(
     known = np.where(weight > 0, weight, np.nan)
     total = weight.sum(1)
     return affinity / known[..., None, None], quality.sum(1) / np.where(total > 0, total, np.nan)
+
+
+def unasked(count: int) -> FloatArray:
+    """`(n, 2, n, 2)` affinity of branches that the model was not asked about."""
+    return np.full((count, 2, count, 2), np.nan)

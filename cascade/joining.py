@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cascade.affinity import unasked
 from cascade.config import JoiningConfig, TailsConfig
 from cascade.geometry import paint_polyline, polyline_length, smooth_polyline
 from cascade.looks.links import LinkLook
@@ -40,8 +41,8 @@ def join_pieces(
         first: the encoding and foreground of that image.
         head_length: pixels.
         config: of this stage.
-        asking: how branches are asked about.
-        look: how links look in the image; None: that is not asked.
+        asking: how branches are asked about, where there is no look.
+        look: how links look in the image; None: the model is asked instead.
 
     Returns:
         The tails, and what judged how they go on; None where nothing was to be joined.
@@ -66,7 +67,12 @@ def _tracer_of(
     """What judges how each of several tails may go on as another; arguments as of `join_pieces`."""
     encoding, foreground = first
     skeleton = _as_skeleton(tails)
-    affinity, _, _ = ask_about(encoding, skeleton, foreground.tail.shape, head_length, asking)
+    # Where a look judges, the model's masks of pieces tell nothing more (docs/experiments.md).
+    affinity = (
+        ask_about(encoding, skeleton, foreground.tail.shape, head_length, asking)[0]
+        if look is None
+        else unasked(len(tails))
+    )
     return Tracer(
         skeleton,
         foreground,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cascade.looks import WEIGHTS
 from cascade.looks.picture import CHANNELS, SIDE
+from cascade.sam.folding import folded
 from cascade.sam.tiny import has_fast_bfloat16
 from cascade.sam.weightfile import read_weights
 from cascade.types import FloatArray, UInt8Array
@@ -49,7 +50,7 @@ class LookJudge:
     """The taught network; safe to share between threads."""
 
     def __init__(self, network: LookNetwork) -> None:
-        self._network = network.to(memory_format=torch.channels_last).eval()
+        self._network = folded(network).to(memory_format=torch.channels_last)
 
     def odds(self, pictures: UInt8Array, pairs: bool) -> FloatArray:
         """Log-odds `(n,)` that both parts in each of `(n, CHANNELS, SIDE, SIDE)` pictures are of one sperm.

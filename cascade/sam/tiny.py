@@ -19,6 +19,7 @@ from cascade.geometry import unit_vectors
 from cascade.prompts import MOST_POINTS
 from cascade.sam.checkpoints import sha256_of
 from cascade.sam.colours import in_known_colours
+from cascade.sam.folding import folded
 from cascade.sam.protocol import DenseMaps, Masks, Part, Prompts
 from cascade.sam.registry import TINY_WEIGHTS
 from cascade.sam.tiny_network import ALIGN, MASK_STRIDE, PART_TOKEN, STRIDE, Features, TinySam
@@ -32,13 +33,14 @@ MOST_ENLARGED = 2.0
 """No image is enlarged by more, however short its heads: it would cost memory and show nothing new."""
 MOST_PIXELS = 12_000_000
 """Working pixels of an image, at most; what would have more is seen at a smaller scale."""
-_WINDOW: dict[Part, int] = {"head": 24, "tail": 32}
-"""Embedding cells a side of the window that is decoded around a prompt: 6 and 11 head lengths.
+_WINDOW = 24
+"""Embedding cells a side of the window that is decoded around a prompt, at least: 4 head lengths.
 
-The network was taught on fields of this order. Decoding whole images of twice the side costs four times as
-much, and finds no more.
+A prompt costs what its window holds, and whole images of it find no more.
 """
-_MARGIN_CELLS, _WINDOW_STEP = 10, 8
+_MARGIN_CELLS: dict[Part, int] = {"head": 10, "tail": 6}
+"""Cells of a window beyond the outermost points of its prompt; points run along tails, so fewer will do."""
+_WINDOW_STEP = 8
 _MASK_CELL = STRIDE // MASK_STRIDE
 """Mask pixels per embedding cell."""
 _OUTSIDE = -20.0
@@ -94,7 +96,7 @@ class Tiny:
     """The shipped model on a device; safe to share between threads."""
 
     def __init__(self, network: TinySam, device: torch.device, sha256: str, name: str = ARCHITECTURE) -> None:
-        self._network = network.to(device, memory_format=torch.channels_last).eval()
+        self._network = folded(network).to(device, memory_format=torch.channels_last).eval()
         self._device = device
         self.sha256 = sha256
         self.name = name
@@ -213,9 +215,9 @@ def _windows(
     low = np.where(real, points, np.inf).min(1, initial=np.inf)
     high = np.where(real, points, -np.inf).max(1, initial=-np.inf)
     low, high = np.where(np.isfinite(low), low, 0), np.where(np.isfinite(high), high, 0)
-    needed = (high - low) / STRIDE + 2 * _MARGIN_CELLS
+    needed = (high - low) / STRIDE + 2 * _MARGIN_CELLS[part]
     most = np.array(cells[::-1])
-    size = np.maximum(_WINDOW[part], _WINDOW_STEP * np.ceil(needed / _WINDOW_STEP))
+    size = np.maximum(_WINDOW, _WINDOW_STEP * np.ceil(needed / _WINDOW_STEP))
     size = np.minimum(size, most).astype(np.intp)
     origins = np.clip(np.round((low + high) / 2 / STRIDE - size / 2), 0, most - size).astype(np.intp)
     for width, height in np.unique(size, axis=0).tolist():

@@ -107,11 +107,16 @@ def test_the_two_parts_are_answered_differently(model: Tiny) -> None:
 
 
 class Mirror(torch.nn.Module):
-    """Stands in for the network: features are empty, masks are what is drawn of the prompt."""
+    """Stands in for the network: features are empty, masks are what is drawn of the prompt.
+
+    A model copies its network, so what was seen last is kept with the class.
+    """
+
+    seen = (0, 0)
 
     def encode(self, images: torch.Tensor) -> Features:
         _, _, height, width = images.shape
-        self.seen = (height, width)
+        Mirror.seen = (height, width)
         return Features(
             torch.zeros(1, 1, height // 8, width // 8),
             torch.zeros(1, 1, height // 4, width // 4),
@@ -161,14 +166,13 @@ def test_beyond_the_window_there_is_no_mask() -> None:
 
 
 def test_images_are_neither_enlarged_without_end_nor_seen_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Mirror()
-    model = Tiny(network, CPU, "")  # type: ignore[arg-type]
+    model = Tiny(Mirror(), CPU, "")  # type: ignore[arg-type]
     assert model.encode(picture(100, 100), 1.0).scale == 2
-    assert network.seen == (224, 224)
+    assert Mirror.seen == (224, 224)
     monkeypatch.setattr("cascade.sam.tiny.MOST_PIXELS", 64 * 128)
     encoding = model.encode(picture(128, 256), 45)
     assert encoding.scale == 0.5
-    assert network.seen == (64, 128)
+    assert Mirror.seen == (64, 128)
     assert encoding.dense.head.shape == (128, 256)
 
 
