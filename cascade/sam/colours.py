@@ -14,8 +14,8 @@ from cascade.types import UInt8Array
 _KNOWN = (0.63, 0.77, 0.13)
 """How much of red, green and blue stained heads absorb, as a unit vector: the mean of development images."""
 _LIKE = 0.92
-"""Cosine with it from which on colours are familiar: those of purple, blue and pink stains, and of purple heads
-above green tails, are at 0.93 or more, of red and yellow ones at 0.90 or less."""
+"""Cosine with it from which on colours are familiar: those of purple, blue and pink stains, and of purple
+heads above green tails, are at 0.93 or more, of red and yellow ones at 0.90 or less."""
 _DARKEST = 0.99
 """Quantile of darkness above which heads lie, in most fields."""
 
