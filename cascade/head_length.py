@@ -60,7 +60,6 @@ class _Guess:
     def sure(self) -> list[Head]:
         return [head for head in self.heads if head.score >= _SURE]
 
-    @property
     def evidence(self) -> float:
         """What speaks for this length: that heads are sure, and many."""
         return sum(head.score - _SURE for head in self.sure)
@@ -84,10 +83,12 @@ def find_scale(normalised: UInt8Array, look: Look, config: CS3Config) -> Scale:
     best = guess(assumed)
     # A model without maps sees every image at one scale: another look would show it the same.
     if len(best.sure) < ENOUGH_HEADS and source == "image width" and best.first[0].dense is not None:
-        tried = [best, *map(guess, _longer(assumed, shape))]
-        if not any(one.sure for one in tried):
-            tried += map(guess, _shorter(assumed))
-        best = max(tried, key=lambda one: one.evidence)
+        # One by one: what a look at a large image shows takes gigabytes.
+        for length in _longer(assumed, shape):
+            best = max(best, guess(length), key=_Guess.evidence)
+        if not best.sure:
+            for length in _shorter(assumed):
+                best = max(best, guess(length), key=_Guess.evidence)
     if len(best.heads) >= ENOUGH_HEADS:
         source = "measured"
     elif best.sure and source == "image width":
