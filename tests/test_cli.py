@@ -214,8 +214,8 @@ def test_explain(asked, smears, tmp_path, monkeypatch):
     assert (pixels.shape, out, model, config) == ((40, 60, 3), tmp_path / "out", MODEL, CS3Config.paper())
 
 
-def test_explain_of_no_image_is_two(asked, tmp_path):
-    sys.modules.setdefault("cascade.explain", module("explain", explain=None))
+def test_explain_of_no_image_is_two(asked, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cascade.explain", module("explain", explain=None))
     done = run("explain", tmp_path / "missing.png", "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert "found nothing there" in done.stderr
