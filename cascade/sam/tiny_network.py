@@ -35,7 +35,10 @@ REFERENCE_SIZE = 640
 PART_TOKEN: dict[Part, int] = {"head": 1, "tail": 2}
 EVERY_TOKEN = slice(None)
 _DIM = 128
-_WIDTHS = (32, 48, 96, 160, 224)
+WIDTHS = (32, 48, 96, 160, 224)
+"""Channels of the encoder at strides 2 to 32."""
+DILATIONS = (1, 2, 4)
+"""Of the encoder's residual blocks at stride 32, the first two also of those at stride 16."""
 _FINE4, _FINE2 = 32, 16
 
 
@@ -122,16 +125,23 @@ class Features:
 
 
 class TinyEncoder(nn.Module):
-    """Image encoder: a U-shaped network that keeps its fine features."""
+    """Image encoder: a U-shaped network that keeps its fine features.
 
-    def __init__(self) -> None:
+    Args:
+        widths: channels at strides 2, 4, 8, 16 and 32.
+        dilations: of the residual blocks at stride 32; those at stride 16 have the first two.
+    """
+
+    def __init__(
+        self, widths: tuple[int, int, int, int, int] = WIDTHS, dilations: tuple[int, int, int] = DILATIONS
+    ) -> None:
         super().__init__()
-        c2, c4, c8, c16, c32 = _WIDTHS
+        c2, c4, c8, c16, c32 = widths
         self.down2 = nn.Sequential(_conv(3, c2, 2), _Residual(c2))
         self.down4 = nn.Sequential(_conv(c2, c4, 2), _Residual(c4))
         self.down8 = nn.Sequential(_conv(c4, c8, 2), _Residual(c8), _Residual(c8))
-        self.down16 = nn.Sequential(_conv(c8, c16, 2), _Residual(c16), _Residual(c16, 2))
-        self.down32 = nn.Sequential(_conv(c16, c32, 2), _Residual(c32), _Residual(c32, 2), _Residual(c32, 4))
+        self.down16 = nn.Sequential(_conv(c8, c16, 2), *(_Residual(c16, d) for d in dilations[:2]))
+        self.down32 = nn.Sequential(_conv(c16, c32, 2), *(_Residual(c32, d) for d in dilations))
         self.up16 = _Up(c32, c16, c16)
         self.up8 = _Up(c16, c8, _DIM)
         self.up4 = _Up(_DIM, c4, c4)
@@ -226,6 +236,8 @@ class TinyMaskDecoder(MaskDecoder):  # type: ignore[misc]  # the package is unty
 class TinySam(Sam):  # type: ignore[misc]  # the package is untyped
     """`segment_anything`'s container, with the small encoder and the adapted decoder."""
 
+    stride = STRIDE
+
     def __init__(self) -> None:
         cells = REFERENCE_SIZE // STRIDE
         super().__init__(
@@ -262,7 +274,8 @@ class TinySam(Sam):  # type: ignore[misc]  # the package is untyped
         """
         height, width = features.embedding.shape[-2:]
         sparse = self._embed(points, labels)
-        drawn = self._draw(points, labels, (height * 4, width * 4))
+        finer = self.stride // MASK_STRIDE
+        drawn = self._draw(points, labels, (height * finer, width * finer))
         dense = self.prompt_encoder.mask_downscaling(drawn)
         logits, scores = self.mask_decoder(features, self._position(height, width), sparse, dense, wanted)
         return logits, scores
@@ -284,7 +297,7 @@ class TinySam(Sam):  # type: ignore[misc]  # the package is untyped
         y, x = torch.meshgrid(
             torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij"
         )
-        grid = (torch.stack([x, y], -1) + 0.5) * (STRIDE / REFERENCE_SIZE)
+        grid = (torch.stack([x, y], -1) + 0.5) * (self.stride / REFERENCE_SIZE)
         encoded: Tensor = self.prompt_encoder.pe_layer._pe_encoding(grid.float())
         return encoded.permute(2, 0, 1)[None]
 

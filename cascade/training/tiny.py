@@ -30,7 +30,8 @@ WEIGHTS = "tiny.safetensors"
 _BINDING = ("dense_steps", "batch", "rate", "seed", "init", "unlabelled")
 """Settings that make one training another; the rest (steps, threads, …) may differ when it goes on."""
 _ADVICE = f" (--init {WEIGHTS} starts from the weights there)"
-_PARTS = ("head", "tail", "direction", "owner", "mask", "score")
+TAUGHT = ("head", "tail", "direction", "owner", "mask", "score")
+"""Losses that are summed; the others are only told."""
 
 
 def train_tiny(
@@ -118,7 +119,7 @@ class _Learner(Learner):
         """One step; returns its losses."""
         network = cast(TinySam, self._network.train())
         on_device = {key: value.to(self._device) for key, value in batch.items()}
-        return self.update(_losses(network, on_device, with_prompts), rate, _PARTS)
+        return self.update(losses_of(network, on_device, with_prompts), rate, TAUGHT)
 
     def save(self, out: Path, noted: Mapping[str, Any]) -> None:
         """Write the average as weights, then everything as a checkpoint; each appears whole or not at all."""
@@ -158,7 +159,11 @@ def _batches(
     )
 
 
-def _losses(network: TinySam, batch: Mapping[str, Tensor], with_prompts: bool) -> dict[str, Tensor]:
+def losses_of(network: TinySam, batch: Mapping[str, Tensor], with_prompts: bool) -> dict[str, Tensor]:
+    """Losses of a batch of samples (`cascade.training.samples.sample`, stacked), on the network's device.
+
+    Those of masks (`mask`, `score`, and `iou`, that of the flagellum) are left out where no prompt was asked.
+    """
     device = batch["image"].device
     images = batch["image"].permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):

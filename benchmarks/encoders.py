@@ -1,0 +1,241 @@
+"""What other sizes, fields of view and strides of the encoder of `tiny` bring: short trainings from scratch.
+
+    python benchmarks/encoders.py OUT --dense-steps 400 --steps 800
+
+Every variant sees the same synthetic smears in the same order and is judged by the same others, which none
+has seen; `again` is `shipped` with other initial weights, so that the difference of the two is the noise. A
+variant that is done is not repeated: start the command again after an interruption, or in a second process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  the field's name for it
+from torch.utils.data import DataLoader
+
+from cascade.benchmark.tables import table
+from cascade.sam.tiny import has_fast_bfloat16
+from cascade.sam.tiny_network import (
+    DILATIONS,
+    STRIDE,
+    WIDTHS,
+    Features,
+    TinyEncoder,
+    TinySam,
+)
+from cascade.training.learner import Learner, cosine_rate
+from cascade.training.samples import PROMPTS, SmearStream
+from cascade.training.tiny import TAUGHT, losses_of
+
+_LESSONS, _EXAMINATION = 5, 99
+"""Seeds of the smears."""
+_RATE = 2e-3
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What differs from the shipped network.
+
+    Attributes:
+        widths: channels of the encoder at strides 2 to 32.
+        dilations: of its coarsest blocks.
+        stride: working pixels per cell of the embedding, on which prompts and picture meet.
+        seed: of the initial weights.
+    """
+
+    widths: tuple[int, int, int, int, int] = WIDTHS
+    dilations: tuple[int, int, int] = DILATIONS
+    stride: int = STRIDE
+    seed: int = 0
+
+
+VARIANTS = {
+    "shipped": Variant(),
+    "again": Variant(seed=1),
+    "half as wide": Variant(widths=(16, 24, 48, 80, 112)),
+    "stride 16": Variant(stride=16),
+    "stride 4": Variant(stride=4),
+    "half again as wide": Variant(widths=(48, 72, 144, 240, 336)),
+    "nearer view": Variant(dilations=(1, 1, 1)),
+    "wider view": Variant(dilations=(2, 4, 8)),
+}
+
+
+class TrialSam(TinySam):
+    """`tiny` with another encoder, or an embedding of another stride."""
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        self.stride = variant.stride
+        self.image_encoder = TinyEncoder(variant.widths, variant.dilations)
+        dim, fine = self.prompt_encoder.embed_dim, self.image_encoder.fine4.out_channels
+        drawn, up = self.prompt_encoder.mask_downscaling, self.mask_decoder.output_upscaling
+        if self.stride == 16:
+            self.restride = nn.Conv2d(dim, dim, 2, 2)
+            drawn.append(nn.Conv2d(dim, dim, 2, 2))
+            up[0] = nn.Sequential(
+                nn.ConvTranspose2d(dim, dim // 2, 2, 2), nn.GELU(), nn.ConvTranspose2d(dim // 2, fine, 2, 2)
+            )
+        elif self.stride == 4:
+            self.restride = nn.Conv2d(fine, dim, 1)
+            drawn[3] = nn.Conv2d(4, 16, 3, padding=1)
+            up[0] = nn.Conv2d(dim, fine, 1)
+
+    def encode(self, images: Tensor) -> Features:
+        """As `tiny`'s, with an embedding of the variant's stride."""
+        features = super().encode(images)
+        if self.stride == 16:
+            return replace(features, embedding=self.restride(features.embedding))
+        if self.stride == 4:
+            finer = F.interpolate(features.embedding, scale_factor=2.0) + self.restride(features.fine4)
+            return replace(features, embedding=finer)
+        return features
+
+
+def main() -> None:
+    """Train each variant that is not done yet, and print the table of all that are."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.variants or VARIANTS:
+        path = options.out / f"{name.replace(' ', '-')}.json"
+        try:
+            path.touch(exist_ok=False)  # claims it: a second process takes the next one
+        except FileExistsError:
+            continue
+        try:
+            result = _trial(name, options)
+            path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        finally:
+            if not path.stat().st_size:
+                path.unlink()
+    print(_table(options.out))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("out", type=Path, help="folder of one JSON file and the weights for each variant")
+    parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), help="default: all")
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--dense-steps", type=int, default=400, help="first steps, without prompts")
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--examine", type=int, default=48, help="smears that none has seen")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def _trial(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    variant = VARIANTS[name]
+    torch.manual_seed(variant.seed)
+    network = TrialSam(variant)
+    learner = Learner(network, torch.device("cpu"), _RATE)
+    began = time.process_time()
+    lessons = chain(
+        islice(_batches(_LESSONS, 0, options.batch), options.dense_steps),
+        _batches(_LESSONS + 1, PROMPTS, options.batch),
+    )
+    for step, batch in enumerate(islice(lessons, options.steps)):
+        losses = losses_of(network.train(), batch, step >= options.dense_steps)
+        told = learner.update(losses, cosine_rate(_RATE, step, options.steps), TAUGHT)
+        if step % 20 == 0:
+            print(name, step, {key: round(value, 3) for key, value in told.items()}, flush=True)
+    trained = time.process_time() - began
+    average = cast(TrialSam, learner.average.eval())
+    torch.save(average.state_dict(), options.out / f"{name.replace(' ', '-')}.pt")
+    return {
+        "name": name,
+        "variant": asdict(variant),
+        "steps": options.steps,
+        "training_seconds": trained,
+        "megabytes": sum(p.numel() for p in average.parameters()) * 2 / 1e6,
+        **_examine(average, options),
+        **_time(average),
+    }
+
+
+def _batches(seed: int, prompts: int, batch: int) -> Iterator[dict[str, Tensor]]:
+    yield from DataLoader(SmearStream(seed, 0, prompts), batch)
+
+
+@torch.inference_mode()
+def _examine(network: TrialSam, options: argparse.Namespace) -> dict[str, float]:
+    """Means over smears that no variant has seen."""
+    told: dict[str, list[float]] = defaultdict(list)
+    for batch in islice(_batches(_EXAMINATION, PROMPTS, 1), options.examine):
+        for key, value in losses_of(network, batch, True).items():
+            told[key].append(float(value))
+        images = batch["image"].permute(0, 3, 1, 2).float()
+        dense = network.encode(images).dense
+        for channel, key in enumerate(("head", "tail")):
+            found, truth = dense[:, channel] > 0, batch[key] > 0
+            if either := int((found | truth).sum()):
+                told[f"{key}_iou"].append(int((found & truth).sum()) / either)
+    return {key: statistics.fmean(values) for key, values in told.items()}
+
+
+@torch.inference_mode()
+def _time(network: TrialSam) -> dict[str, float]:
+    """Seconds to encode a field of 1280x1024, and for 16 prompts of tails in windows of 192 pixels."""
+    field, windows = torch.full((1, 3, 1024, 1280), 200.0), torch.full((16, 3, 192, 192), 200.0)
+    points, labels = torch.full((16, 8, 2), 96.0), torch.ones(16, 8)
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16(torch.device("cpu"))):
+        features = network.encode(windows)
+        return {
+            "encode_seconds": _median_seconds(lambda: network.encode(field)),
+            "decode_seconds": _median_seconds(lambda: network.decode(features, points, labels)),
+        }
+
+
+def _median_seconds(work: Callable[[], object], times: int = 7) -> float:
+    spent = []
+    for _ in range(times):
+        began = time.process_time()
+        work()
+        spent.append(time.process_time() - began)
+    return statistics.median(spent)
+
+
+def _table(out: Path) -> str:
+    done = [json.loads(path.read_text("utf-8")) for path in out.glob("*.json") if path.stat().st_size]
+    done.sort(key=lambda result: list(VARIANTS).index(result["name"]))
+    return table(
+        [
+            "encoder",
+            "MB",
+            "IoU of heads",
+            "of tails",
+            "direction",
+            "IoU of asked flagella",
+            "mask loss",
+            "encode, s",
+            "16 prompts, s",
+            "training, s",
+        ],
+        [
+            [
+                result["name"],
+                f"{result['megabytes']:.1f}",
+                *(f"{result[key]:.3f}" for key in ("head_iou", "tail_iou", "direction", "iou", "mask")),
+                f"{result['encode_seconds']:.2f}",
+                f"{result['decode_seconds']:.2f}",
+                f"{result['training_seconds']:.0f}",
+            ]
+            for result in done
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
