@@ -162,7 +162,7 @@ class _Batch:
         inner = job.out / _INNER
         self._looks_sha256 = sha256_of(LOOKS)
         settings = {
-            "version": environment.version(),
+            "code_sha256": environment.code_sha256(),
             "model_sha256": job.engine.model_sha256,
             "looks_sha256": self._looks_sha256,
             "configuration": dict(job.configuration),

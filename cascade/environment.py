@@ -1,9 +1,11 @@
-"""What a run ran on: versions and memory."""
+"""What a run ran on: code, versions and memory."""
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -18,6 +20,9 @@ _PACKAGES = (
     "torch",
     "segment-anything",
 )
+_PACKAGE = Path(__file__).parent
+_CODE = ("*.py", "sam/*.py", "looks/*.py", "exports/*.py")
+"""Modules that a result may depend on."""
 
 
 def version() -> str:
@@ -29,6 +34,21 @@ def versions() -> dict[str, str]:
     """Versions of CS3, of Python and of the libraries that results may depend on, as far as installed."""
     found = {name: _installed(name) for name in _PACKAGES}
     return {"cs3": version(), "python": platform.python_version()} | {n: v for n, v in found.items() if v}
+
+
+@cache
+def code_sha256(*others: str) -> str:
+    """Hash of the code that results depend on: those of other code are not taken over.
+
+    Args:
+        others: patterns of further modules, below the package.
+    """
+    digest = hashlib.sha256()
+    for pattern in (*_CODE, *others):
+        for path in sorted(_PACKAGE.glob(pattern)):
+            name = path.relative_to(_PACKAGE).as_posix()
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def peak_memory() -> int | None:

@@ -1,7 +1,7 @@
 """What is known about one segmented picture, kept in a file: a run that is cut off goes on from these.
 
 A record is found by what it depends on: the file's content, the page, the configuration, the model's hash,
-the pixel size and the version of the program. It gives back every number as it was.
+the pixel size and the program's code. It gives back every number as it was.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import tifffile
 from PIL import Image
 from pycocotools import mask as rle
 
-from cascade import batch
+import cascade
+from cascade import batch, environment
 from cascade.batch import ANNOTATIONS, REPORT, TABLE, Entry, Job, Watcher
 from cascade.engines.protocol import Loaded, LocalEngine
 from cascade.errors import OutputError
@@ -318,6 +320,24 @@ def test_other_settings_segment_again(smears, tmp_path, change):
     segment = Calls()
     batch.run(job([smears], tmp_path / "out", segment=segment, resume=True, **change))
     assert segment.count == 6
+
+
+def test_other_code_segments_again(smears, tmp_path, monkeypatch):
+    batch.run(job([smears], tmp_path / "out"))
+    monkeypatch.setattr(batch.environment, "code_sha256", lambda: "other")
+    segment = Calls()
+    batch.run(job([smears], tmp_path / "out", segment=segment, resume=True))
+    assert segment.count == 6
+
+
+@pytest.mark.parametrize("module", ["pipeline.py", "sam/colours.py", "looks/image.py", "exports/coco.py"])
+def test_the_code_of_every_stage_counts(tmp_path, monkeypatch, module):
+    package = tmp_path / "cascade"
+    shutil.copytree(Path(cascade.__file__).parent, package, ignore=shutil.ignore_patterns("*.safetensors"))
+    monkeypatch.setattr(environment, "_PACKAGE", package)
+    before = environment.code_sha256.__wrapped__()
+    (package / module).write_text((package / module).read_text("utf-8") + "# changed\n", encoding="utf-8")
+    assert environment.code_sha256.__wrapped__() != before
 
 
 def test_another_judge_segments_again(smears, tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ A bad image stops the comparison: figures over different images could not be com
 
 from __future__ import annotations
 
-import hashlib
 import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 from cascade.batch import check_out
 from cascade.benchmark.score import score_files
 from cascade.costs.trials import Trial, TrialStore, Variant, run_trial
-from cascade.environment import versions
+from cascade.environment import code_sha256, versions
 from cascade.exports import coco
 from cascade.exports.atomic import clear_parts, whole_text
 from cascade.images import read_image
@@ -129,17 +128,8 @@ def described(comparison: Comparison) -> dict[str, Any]:
 def _basis(comparison: Comparison) -> dict[str, str]:
     """What trials depend on beside variant and image."""
     model, device = comparison.model, comparison.device
-    return {"code_sha256": code_sha256(), "model_sha256": model.sha256, "device": device}
-
-
-def code_sha256() -> str:
-    """Hash of the modules that a trial depends on: figures of other code are never taken over."""
-    package = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for pattern in ("*.py", "sam/*.py", "exports/*.py", "costs/trials.py", "costs/knowing.py"):
-        for path in sorted(package.glob(pattern)):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    code = code_sha256("costs/trials.py", "costs/knowing.py")
+    return {"code_sha256": code, "model_sha256": model.sha256, "device": device}
 
 
 def _write_prediction(path: Path, trials: Mapping[str, Trial]) -> None:

@@ -4,7 +4,7 @@ from drawn_smears import ColourModel, write_data
 from cascade.benchmark.tables import basis, table
 from cascade.config import CS3Config
 from cascade.costs import prompts
-from cascade.costs.comparison import Comparison, code_sha256, compare
+from cascade.costs.comparison import Comparison, compare
 from cascade.costs.trials import Variant
 from cascade.errors import ImageError, OutputError
 from cascade.pipeline import segment
@@ -82,11 +82,6 @@ def test_one_bad_image_ends_it(data, tmp_path):
     )
     with pytest.raises(ImageError, match=r"damaged\.png"):
         compare(broken, [Variant("all", CS3Config())], silent)
-
-
-def test_code_has_one_hash():
-    assert code_sha256() == code_sha256()
-    assert len(code_sha256()) == 64
 
 
 # -- tables
