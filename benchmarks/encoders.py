@@ -1,10 +1,12 @@
-"""What other sizes, fields of view and strides of the encoder of `tiny` bring: short trainings from scratch.
+"""What other sizes, fields of view and strides of the encoder of `tiny` bring: short trainings.
 
-    python benchmarks/encoders.py OUT --dense-steps 400 --steps 800
+    python benchmarks/encoders.py OUT
 
-Every variant sees the same synthetic smears in the same order and is judged by the same others, which none
-has seen; `again` is `shipped` with other initial weights, so that the difference of the two is the noise. A
-variant that is done is not repeated: start the command again after an interruption, or in a second process.
+Encoders of other widths or dilations learn the dense maps from scratch. Embeddings of other strides begin
+with the weights that ship, fitted to the stride, and learn to answer prompts. All see the same synthetic
+smears in the same order and are judged by the same others, which none has seen. `again` is `shipped` with
+other initial weights: the difference of the two is the noise. A variant that is done is not repeated: start
+the command again after an interruption, or in a second process.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,10 +28,10 @@ from torch.nn import functional as F  # noqa: N812  the field's name for it
 from torch.utils.data import DataLoader
 
 from cascade.benchmark.tables import table
-from cascade.sam.tiny import has_fast_bfloat16
+from cascade.sam.registry import TINY_WEIGHTS
+from cascade.sam.tiny import has_fast_bfloat16, read_network
 from cascade.sam.tiny_network import (
     DILATIONS,
-    STRIDE,
     WIDTHS,
     Features,
     TinyEncoder,
@@ -51,25 +53,27 @@ class Variant:
     Attributes:
         widths: channels of the encoder at strides 2 to 32.
         dilations: of its coarsest blocks.
-        stride: working pixels per cell of the embedding, on which prompts and picture meet.
         seed: of the initial weights.
+        stride: working pixels per cell of the embedding, on which prompts and picture meet; None: prompts
+            are not taught.
     """
 
     widths: tuple[int, int, int, int, int] = WIDTHS
     dilations: tuple[int, int, int] = DILATIONS
-    stride: int = STRIDE
     seed: int = 0
+    stride: int | None = None
 
 
 VARIANTS = {
     "shipped": Variant(),
     "again": Variant(seed=1),
     "half as wide": Variant(widths=(16, 24, 48, 80, 112)),
-    "stride 16": Variant(stride=16),
-    "stride 4": Variant(stride=4),
     "half again as wide": Variant(widths=(48, 72, 144, 240, 336)),
     "nearer view": Variant(dilations=(1, 1, 1)),
     "wider view": Variant(dilations=(2, 4, 8)),
+    "stride 8, shipped": Variant(stride=8),
+    "stride 16": Variant(stride=16),
+    "stride 4": Variant(stride=4),
 }
 
 
@@ -78,20 +82,26 @@ class TrialSam(TinySam):
 
     def __init__(self, variant: Variant) -> None:
         super().__init__()
-        self.stride = variant.stride
         self.image_encoder = TinyEncoder(variant.widths, variant.dilations)
-        dim, fine = self.prompt_encoder.embed_dim, self.image_encoder.fine4.out_channels
+        if variant.stride is not None:
+            self.load_state_dict(read_network(TINY_WEIGHTS).state_dict())
+            self.stride = variant.stride
         drawn, up = self.prompt_encoder.mask_downscaling, self.mask_decoder.output_upscaling
+        dim, fine, drawn_dim = up[0].in_channels, up[0].out_channels, drawn[3].out_channels
         if self.stride == 16:
-            self.restride = nn.Conv2d(dim, dim, 2, 2)
-            drawn.append(nn.Conv2d(dim, dim, 2, 2))
-            up[0] = nn.Sequential(
-                nn.ConvTranspose2d(dim, dim // 2, 2, 2), nn.GELU(), nn.ConvTranspose2d(dim // 2, fine, 2, 2)
-            )
+            self.restride = _half(dim)
+            drawn.append(_half(dim))
+            up[0] = nn.Sequential(_double(dim), up[0])
         elif self.stride == 4:
             self.restride = nn.Conv2d(fine, dim, 1)
-            drawn[3] = nn.Conv2d(4, 16, 3, padding=1)
-            up[0] = nn.Conv2d(dim, fine, 1)
+            nn.init.zeros_(self.restride.weight)
+            finer = nn.Conv2d(drawn[3].in_channels, drawn_dim, 2, padding="same")
+            finer.load_state_dict(drawn[3].state_dict())
+            flat = nn.Conv2d(dim, fine, 1)
+            flat.load_state_dict(
+                {"weight": up[0].weight.mean((2, 3), keepdim=True).transpose(0, 1), "bias": up[0].bias}
+            )
+            drawn[3], up[0] = finer, flat
 
     def encode(self, images: Tensor) -> Features:
         """As `tiny`'s, with an embedding of the variant's stride."""
@@ -102,6 +112,22 @@ class TrialSam(TinySam):
             finer = F.interpolate(features.embedding, scale_factor=2.0) + self.restride(features.fine4)
             return replace(features, embedding=finer)
         return features
+
+
+def _half(channels: int) -> nn.Conv2d:
+    """Begins as the mean of 2x2 cells."""
+    layer = nn.Conv2d(channels, channels, 2, 2, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(channels)[:, :, None, None].expand_as(layer.weight) / 4)
+    return layer
+
+
+def _double(channels: int) -> nn.ConvTranspose2d:
+    """Begins as every cell repeated 2x2."""
+    layer = nn.ConvTranspose2d(channels, channels, 2, 2, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(channels)[:, :, None, None].expand_as(layer.weight))
+    return layer
 
 
 def main() -> None:
@@ -128,8 +154,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path, help="folder of one JSON file and the weights for each variant")
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), help="default: all")
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--dense-steps", type=int, default=400, help="first steps, without prompts")
+    parser.add_argument("--steps", type=int, default=400, help="of encoders, from scratch")
+    parser.add_argument("--prompt-steps", type=int, default=250, help="of strides, from the shipped weights")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--examine", type=int, default=48, help="smears that none has seen")
     parser.add_argument("--threads", type=int, default=1)
@@ -138,29 +164,28 @@ def _options() -> argparse.Namespace:
 
 def _trial(name: str, options: argparse.Namespace) -> dict[str, Any]:
     variant = VARIANTS[name]
+    asked = variant.stride is not None
+    steps, rate = (options.prompt_steps, _RATE / 2) if asked else (options.steps, _RATE)
     torch.manual_seed(variant.seed)
     network = TrialSam(variant)
-    learner = Learner(network, torch.device("cpu"), _RATE)
+    untaught = _examine(network.eval(), asked, options) if asked else {}
+    learner = Learner(network, torch.device("cpu"), rate)
     began = time.process_time()
-    lessons = chain(
-        islice(_batches(_LESSONS, 0, options.batch), options.dense_steps),
-        _batches(_LESSONS + 1, PROMPTS, options.batch),
-    )
-    for step, batch in enumerate(islice(lessons, options.steps)):
-        losses = losses_of(network.train(), batch, step >= options.dense_steps)
-        told = learner.update(losses, cosine_rate(_RATE, step, options.steps), TAUGHT)
+    for step, batch in enumerate(islice(_batches(_LESSONS, PROMPTS if asked else 0, options.batch), steps)):
+        losses = losses_of(network.train(), batch, asked)
+        told = learner.update(losses, cosine_rate(rate, step, steps), TAUGHT)
         if step % 20 == 0:
             print(name, step, {key: round(value, 3) for key, value in told.items()}, flush=True)
     trained = time.process_time() - began
     average = cast(TrialSam, learner.average.eval())
-    torch.save(average.state_dict(), options.out / f"{name.replace(' ', '-')}.pt")
     return {
         "name": name,
         "variant": asdict(variant),
-        "steps": options.steps,
+        "steps": steps,
         "training_seconds": trained,
         "megabytes": sum(p.numel() for p in average.parameters()) * 2 / 1e6,
-        **_examine(average, options),
+        "untaught": untaught,
+        **_examine(average, asked, options),
         **_time(average),
     }
 
@@ -170,11 +195,11 @@ def _batches(seed: int, prompts: int, batch: int) -> Iterator[dict[str, Tensor]]
 
 
 @torch.inference_mode()
-def _examine(network: TrialSam, options: argparse.Namespace) -> dict[str, float]:
+def _examine(network: TrialSam, asked: bool, options: argparse.Namespace) -> dict[str, float]:
     """Means over smears that no variant has seen."""
     told: dict[str, list[float]] = defaultdict(list)
     for batch in islice(_batches(_EXAMINATION, PROMPTS, 1), options.examine):
-        for key, value in losses_of(network, batch, True).items():
+        for key, value in losses_of(network, batch, asked).items():
             told[key].append(float(value))
         images = batch["image"].permute(0, 3, 1, 2).float()
         dense = network.encode(images).dense
@@ -210,31 +235,30 @@ def _median_seconds(work: Callable[[], object], times: int = 7) -> float:
 def _table(out: Path) -> str:
     done = [json.loads(path.read_text("utf-8")) for path in out.glob("*.json") if path.stat().st_size]
     done.sort(key=lambda result: list(VARIANTS).index(result["name"]))
-    return table(
+    head = ["encoder", "MB", "IoU of heads", "of tails", "tail loss", "direction", "encode, s", "training, s"]
+    figures = ("head_iou", "tail_iou", "tail", "direction", "encode_seconds")
+    asked = ["stride", "IoU of asked flagella", "before", "mask loss", "16 prompts, s", "training, s"]
+    encoders = [
+        [one["name"], f"{one['megabytes']:.1f}", *(f"{one[k]:.3f}" for k in figures), _whole(one)]
+        for one in done
+        if not one["untaught"]
+    ]
+    strides = [
         [
-            "encoder",
-            "MB",
-            "IoU of heads",
-            "of tails",
-            "direction",
-            "IoU of asked flagella",
-            "mask loss",
-            "encode, s",
-            "16 prompts, s",
-            "training, s",
-        ],
-        [
-            [
-                result["name"],
-                f"{result['megabytes']:.1f}",
-                *(f"{result[key]:.3f}" for key in ("head_iou", "tail_iou", "direction", "iou", "mask")),
-                f"{result['encode_seconds']:.2f}",
-                f"{result['decode_seconds']:.2f}",
-                f"{result['training_seconds']:.0f}",
-            ]
-            for result in done
-        ],
-    )
+            one["name"],
+            f"{one['iou']:.3f}",
+            f"{one['untaught']['iou']:.3f}",
+            *(f"{one[k]:.3f}" for k in ("mask", "decode_seconds")),
+            _whole(one),
+        ]
+        for one in done
+        if one["untaught"]
+    ]
+    return table(head, encoders) + "\n" + table(asked, strides)
+
+
+def _whole(one: dict[str, Any]) -> str:
+    return f"{one['training_seconds']:.0f}"
 
 
 if __name__ == "__main__":
