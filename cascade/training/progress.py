@@ -80,6 +80,10 @@ class TrainingDisplay(Watcher):
         told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
         self._bar.console.print(f"step {step}, held-out images: {told}", markup=False, highlight=False)
 
+    def skipped(self, error: Exception) -> None:
+        """Name the file and what is wrong with it."""
+        self._bar.console.print(f"left out: {error}", markup=False, highlight=False)
+
 
 def _duration(seconds: float) -> str:
     hours, minutes = divmod(round(seconds / 60), 60)

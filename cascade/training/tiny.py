@@ -66,7 +66,7 @@ def train_tiny(
     Raises:
         ConfigError: the folder holds a checkpoint of other settings, or one that has gone further; or there
             are unlabelled images, and no weights to look at them with.
-        ImageError: an unlabelled image cannot be read, or the cascade is sure of nothing in any.
+        ImageError: there are unlabelled images, and the cascade is sure of nothing in any.
         ModelError: `init` or the checkpoint is damaged or of another architecture; or the training diverged.
         OutputError: the folder cannot be written, or holds weights that a new training would replace.
     """

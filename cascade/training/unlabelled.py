@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -69,35 +69,49 @@ def believe(
 ) -> list[Believed] | None:
     """Run the cascade over every page of every image, or read what an earlier run kept of it.
 
+    A file that cannot be read is left out, and the watcher told.
+
     Returns:
         The pages in which some sperm is believed; None after a stop.
 
     Raises:
-        ImageError: an image cannot be read, or no sperm of any is believed.
+        ImageError: no sperm of any image is believed.
         ModelError: what an earlier run kept is damaged.
         OutputError: `cache` cannot be written.
     """
     out: list[Believed] = []
     watcher.begin(0, len(images))
-    for number, path in enumerate(images):
-        image = sha256_of(path)
-        for page, picture in enumerate(read_images(path)):
-            # What another model believes, or this one of another image, must not be taken for it.
-            kept = cache / f"{hashlib.sha256(f'{model.sha256} {image} {page}'.encode()).hexdigest()}.npz"
-            if not kept.exists():
-                if stop():
-                    return None
-                trace = Trace()
-                result = segment(picture.pixels, model=model, trace=trace)
-                write_bytes(kept, _packed(_believed(result, trace)))
-            out.append(_unpacked(kept))
-        watcher.taught(number + 1, {"sperm": float(len(out[-1].sperm))})
+    for number, path in enumerate(images, 1):
+        before = len(out)
+        try:
+            for kept, picture in _pages(path, cache, model):
+                if not kept.exists():
+                    if stop():
+                        return None
+                    trace = Trace()
+                    result = segment(picture, model=model, trace=trace)
+                    write_bytes(kept, _packed(_believed(result, trace)))
+                out.append(_unpacked(kept))
+        except ImageError as error:
+            watcher.skipped(error)
+        watcher.taught(number, {"sperm": float(sum(len(one.sperm) for one in out[before:]))})
     if not any(one.sperm for one in out):
         raise ImageError(
             f"expected unlabelled images in which the cascade is sure of some sperm, found none in "
             f"{len(images)} files; look at what `cs3 segment` makes of them."
         )
     return [one for one in out if one.sperm]
+
+
+def _pages(path: Path, cache: Path, model: PromptableModel) -> Iterator[tuple[Path, UInt8Array]]:
+    """Every page of a file, and where in the cache is what this model believes of it.
+
+    What another model believes, or this one of another image, must not be taken for it.
+    """
+    image = sha256_of(path)
+    for page, picture in enumerate(read_images(path)):
+        name = hashlib.sha256(f"{model.sha256} {image} {page}".encode()).hexdigest()
+        yield cache / f"{name}.npz", picture.pixels
 
 
 def window(believed: Believed, rng: np.random.Generator) -> Scene:

@@ -19,3 +19,6 @@ class Watcher:
 
     def checked(self, step: int, figures: Mapping[str, float]) -> None:
         """Images that are not learnt from were looked at: figure → value."""
+
+    def skipped(self, error: Exception) -> None:
+        """A file cannot be learnt from, and is left out."""

@@ -185,6 +185,26 @@ def test_a_blank_slide_teaches_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_file_that_cannot_be_read_is_left_out_and_named(pictures: Path, tmp_path: Path) -> None:
+    class Listening(Watcher):
+        def __init__(self) -> None:
+            self.left_out: list[str] = []
+
+        def skipped(self, error: Exception) -> None:
+            self.left_out.append(str(error))
+
+    broken = tmp_path / "a-broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    watcher = Listening()
+    images = [broken, *find_inputs([pictures])]
+    found = believe(images, tmp_path / "kept", load_model("tiny", device="cpu"), watcher, lambda: False)
+    assert found is not None
+    assert len(found) == 1
+    assert len(watcher.left_out) == 1
+    assert "a-broken.png" in watcher.left_out[0]
+
+
+@pytest.mark.slow
 def test_what_another_model_believes_is_not_taken_over(pictures: Path, tmp_path: Path) -> None:
     images, model = find_inputs([pictures]), load_model("tiny", device="cpu")
     believe(images, tmp_path, model, Watcher(), lambda: False)
