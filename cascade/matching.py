@@ -105,6 +105,7 @@ def fitting(
     config: MatchingConfig,
     views: Views = _NOTHING,
     look: PairLook | None = None,
+    prior: Sequence[float] | None = None,
 ) -> dict[tuple[int, int], Pair]:
     """Every head and tail, by index, that could be a pair: at least as sure as `config.min_score`.
 
@@ -114,6 +115,7 @@ def fitting(
         config: of this stage.
         views: of the whole image.
         look: how pairs look in the image; None: that is not asked.
+        prior: log-odds that each tail has a head at all, beyond the usual; None: nothing is known.
     """
     met = list(meetings(heads, tails, head_length, config, views))
     odds = [float(config.weights.vector @ one.witnesses) for one in met]
@@ -122,7 +124,7 @@ def fitting(
     best: dict[tuple[int, int], Pair] = {}
     for one, told in zip(met, odds, strict=True):
         place = one.neck.head, one.tail
-        sure = 1 / (1 + math.exp(-told))
+        sure = 1 / (1 + math.exp(-told - (prior[one.tail] if prior else 0.0)))
         if sure > max(config.min_score, best[place].score if place in best else 0.0):
             best[place] = Pair(*place, one.anchor, sure, one.reverse)
     return best

@@ -19,6 +19,7 @@ from cascade.heads import HeadRound, find_heads, pixels_of
 from cascade.instances import assemble
 from cascade.joining import join_pieces
 from cascade.knots import Knot, untie
+from cascade.lengths import having_a_head
 from cascade.looks.image import ImageLooks
 from cascade.looks.links import LinkLook
 from cascade.looks.picture import Canvas
@@ -217,7 +218,9 @@ def _put_together(
             pieces, at_heads, dark, first, head_length, config.joining, config.tails, looks.joining
         )
     with clock("matching"):
-        fits = fitting(heads, tails, head_length, config.matching, views, looks.pairs)
+        # Of pieces it is not known how long their tails are.
+        prior = having_a_head(tails, head_length, dark.shape) if config.joining.enabled else None
+        fits = fitting(heads, tails, head_length, config.matching, views, looks.pairs, prior)
         pairs = best_total(fits, config.matching)
     trace.views, trace.joiner, trace.tails, trace.fits, trace.pairs = views, joiner, tails, fits, pairs
     with clock("instances"):

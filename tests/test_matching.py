@@ -8,7 +8,7 @@ import pytest
 from cascade.config import CS3Config, MatchingConfig
 from cascade.geometry import ellipse_axes, paint_polyline
 from cascade.instances import joined
-from cascade.matching import Views, flow, match, outline
+from cascade.matching import Views, fitting, flow, match, outline
 from cascade.necks import find_necks
 from cascade.sam.protocol import DenseMaps
 from cascade.types import Head, Pair, Region, Tail
@@ -228,6 +228,21 @@ def test_unsure_pairs_are_left_alone():
     faint = tail_along((80, 100), (120, 100), score=0.3)
     assert not paired([HEAD], [faint])
     assert paired([HEAD], [faint], MatchingConfig(min_score=0.02))
+
+
+def test_what_is_known_of_a_tail_beforehand_counts():
+    doubtful, other = tail_along((92, 112), (150, 180)), tail_along((84, 104), (200, 110))
+    plain = fitting([HEAD], [doubtful, other], HL, DOUBTFUL)
+    known = fitting([HEAD], [doubtful, other], HL, DOUBTFUL, prior=[2.0, 0.0])
+    assert known[0, 1].score == plain[0, 1].score
+
+    def odds(pair):
+        return np.log(pair.score / (1 - pair.score))
+
+    assert odds(known[0, 0]) == pytest.approx(odds(plain[0, 0]) + 2)
+    between = MatchingConfig(min_score=(plain[0, 0].score + known[0, 0].score) / 2)
+    assert (0, 0) not in fitting([HEAD], [doubtful, other], HL, between)
+    assert (0, 0) in fitting([HEAD], [doubtful, other], HL, between, prior=[2.0, 0.0])
 
 
 def test_a_map_of_zeros_is_no_direction():

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from drawn_field import CROSSING, LENGTH, SHAPE, Drawn, Recording, TruthModel, fixed, pairs, picture, swimming
 from PIL import Image
+from scipy.special import logit
 
 from cascade.config import CS3Config, KnotsConfig, PreprocessConfig
 from cascade.errors import ImageError
+from cascade.matching import fitting
 from cascade.pipeline import Trace, segment
 from cascade.sam.registry import load_model
 from cascade.synthesis import synthesize
@@ -37,6 +39,17 @@ def test_two_sperm_whose_tails_cross_are_told_apart():
     assert pairs(result) == pytest.approx(truth, abs=6)
     assert result.shape == SHAPE
     assert (result.model, result.model_sha256) == ("truth", "f" * 64)
+
+
+@pytest.mark.parametrize(("join", "more"), [(True, 2.0), (False, 0.0)])
+def test_whole_tails_in_view_have_heads_where_pieces_are_joined(join, more):
+    trace = Trace()
+    config = CS3Config().changed(looks={"enabled": False}, joining={"enabled": join})
+    segment(FIELD, model=MODEL, config=config, trace=trace)
+    plain = fitting(trace.heads, trace.tails, LENGTH, config.matching, trace.views)
+    odds = {place: logit(pair.score) for place, pair in trace.fits.items()}
+    assert len(plain) == 2
+    assert odds == pytest.approx({place: logit(pair.score) + more for place, pair in plain.items()}, abs=0.2)
 
 
 def test_tails_that_cross_may_own_the_same_pixels_heads_never_their_tails():
