@@ -5,8 +5,8 @@
 Encoders of other widths or dilations learn the dense maps from scratch. Embeddings of other strides begin
 with the weights that ship, fitted to the stride, and learn to answer prompts. All see the same synthetic
 smears in the same order and are judged by the same others, which none has seen. `again` is `shipped` with
-other initial weights: the difference of the two is the noise. A variant that is done is not repeated: start
-the command again after an interruption, or in a second process.
+other initial weights: the difference of the two is the noise. A variant that is done is not repeated when the
+command is started again; `--variants` divides them among processes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import json
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from torch.nn import functional as F  # noqa: N812  the field's name for it
 from torch.utils.data import DataLoader
 
 from cascade.benchmark.tables import table
+from cascade.exports.atomic import write_bytes
 from cascade.sam.registry import TINY_WEIGHTS
 from cascade.sam.tiny import has_fast_bfloat16, read_network
 from cascade.sam.tiny_network import (
@@ -134,25 +135,16 @@ def main() -> None:
     """Train each variant that is not done yet, and print the table of all that are."""
     options = _options()
     torch.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
     for name in options.variants or VARIANTS:
         path = options.out / f"{name.replace(' ', '-')}.json"
-        try:
-            path.touch(exist_ok=False)  # claims it: a second process takes the next one
-        except FileExistsError:
-            continue
-        try:
-            result = _trial(name, options)
-            path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        finally:
-            if not path.stat().st_size:
-                path.unlink()
+        if not path.exists():
+            write_bytes(path, json.dumps(_trial(name, options), indent=1).encode() + b"\n")
     print(_table(options.out))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("out", type=Path, help="folder of one JSON file and the weights for each variant")
+    parser.add_argument("out", type=Path, help="folder of one JSON file for each variant")
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), help="default: all")
     parser.add_argument("--steps", type=int, default=400, help="of encoders, from scratch")
     parser.add_argument("--prompt-steps", type=int, default=250, help="of strides, from the shipped weights")
@@ -190,8 +182,8 @@ def _trial(name: str, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _batches(seed: int, prompts: int, batch: int) -> Iterator[dict[str, Tensor]]:
-    yield from DataLoader(SmearStream(seed, 0, prompts), batch)
+def _batches(seed: int, prompts: int, batch: int) -> DataLoader[dict[str, Any]]:
+    return DataLoader(SmearStream(seed, 0, prompts), batch)
 
 
 @torch.inference_mode()
@@ -233,13 +225,18 @@ def _median_seconds(work: Callable[[], object], times: int = 7) -> float:
 
 
 def _table(out: Path) -> str:
-    done = [json.loads(path.read_text("utf-8")) for path in out.glob("*.json") if path.stat().st_size]
+    done = [json.loads(path.read_text("utf-8")) for path in out.glob("*.json")]
     done.sort(key=lambda result: list(VARIANTS).index(result["name"]))
     head = ["encoder", "MB", "IoU of heads", "of tails", "tail loss", "direction", "encode, s", "training, s"]
     figures = ("head_iou", "tail_iou", "tail", "direction", "encode_seconds")
     asked = ["stride", "IoU of asked flagella", "before", "mask loss", "16 prompts, s", "training, s"]
     encoders = [
-        [one["name"], f"{one['megabytes']:.1f}", *(f"{one[k]:.3f}" for k in figures), _whole(one)]
+        [
+            one["name"],
+            f"{one['megabytes']:.1f}",
+            *(f"{one[k]:.3f}" for k in figures),
+            f"{one['training_seconds']:.0f}",
+        ]
         for one in done
         if not one["untaught"]
     ]
@@ -249,16 +246,12 @@ def _table(out: Path) -> str:
             f"{one['iou']:.3f}",
             f"{one['untaught']['iou']:.3f}",
             *(f"{one[k]:.3f}" for k in ("mask", "decode_seconds")),
-            _whole(one),
+            f"{one['training_seconds']:.0f}",
         ]
         for one in done
         if one["untaught"]
     ]
     return table(head, encoders) + "\n" + table(asked, strides)
-
-
-def _whole(one: dict[str, Any]) -> str:
-    return f"{one['training_seconds']:.0f}"
 
 
 if __name__ == "__main__":

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 
 from cascade.benchmark.tables import table
+from cascade.geometry import polyline_length
 from cascade.preprocess import normalise
-from cascade.prompts import MOST_POINTS, points_along
+from cascade.prompts import MOST_POINTS, as_prompts, points_along
 from cascade.sam.registry import TINY_WEIGHTS
 from cascade.sam.tiny import read_network
 from cascade.sam.tiny_network import MASK_STRIDE, PART_TOKEN
 from cascade.synthesis import synthesize
-from cascade.synthesis.render import SyntheticSperm
-from cascade.types import BoolArray, FloatArray
+from cascade.types import BoolArray, FloatArray, Region
 
 _SHAPE, _HEAD_LENGTH, _FIRST_SEED = (512, 640), 45.0, 990_000
 _SHORTEST_HL = 3.0
@@ -46,13 +46,17 @@ def main() -> None:
         with torch.inference_mode():
             features = network.encode(picture)
         for one in smear.sperm:
-            if one.flagellum is None or one.head is None or _length(one) < _SHORTEST_HL:
+            if one.flagellum is None or one.head is None:
+                continue
+            if polyline_length(one.flagellum_centreline) < _SHORTEST_HL * _HEAD_LENGTH:
                 continue
             truth = one.flagellum.full(_SHAPE)
-            ways = _ways(one)
-            points, labels = _together(list(ways.values()))
+            ways = _ways(one.flagellum_centreline, one.head)
+            prompts = as_prompts(list(ways.values()))
             with torch.inference_mode():
-                logits, _ = network.decode(features, points, labels)
+                logits, _ = network.decode(
+                    features, torch.from_numpy(prompts.points), torch.from_numpy(prompts.labels)
+                )
             for name, answer in zip(ways, logits[:, PART_TOKEN["tail"]].numpy() > 0, strict=True):
                 found[name].append(_iou(answer, truth))
     rows = [
@@ -62,40 +66,23 @@ def main() -> None:
     print(table(["prompt", "IoU", f"{_RIGHT} or more", "tails"], rows))
 
 
-def _ways(one: SyntheticSperm) -> dict[str, FloatArray]:
-    line = one.flagellum_centreline
+def _ways(line: FloatArray, head: Region) -> dict[str, FloatArray]:
+    """What the prompt is called → its points, `(n, 2)`."""
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     near, middle = (line[np.abs(arc - at) < _HEAD_LENGTH / 2] for at in (_HEAD_LENGTH / 2, arc[-1] / 2))
     ways = {f"{n} points along all of it": points_along(line, 1.0, n) for n in (MOST_POINTS, 4, 2)}
     ways["1 point, in its middle"] = points_along(line, 1.0, 1)
     ways["3 points along its first head length"] = points_along(near, _SPACING_HL * _HEAD_LENGTH)
     ways["3 points along a head length in its middle"] = points_along(middle, _SPACING_HL * _HEAD_LENGTH)
-    assert one.head is not None
-    x0, y0, x1, y1 = one.head.box
+    x0, y0, x1, y1 = head.box
     ways["the middle of its head"] = np.array([[(x0 + x1) / 2, (y0 + y1) / 2]])
     return ways
-
-
-def _together(several: list[FloatArray]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Points of several prompts, padded: `(n, 8, 2)`, and their labels `(n, 8)`."""
-    points = np.zeros((len(several), MOST_POINTS, 2), np.float32)
-    labels = np.full((len(several), MOST_POINTS), -1, np.int8)
-    for i, some in enumerate(several):
-        points[i, : len(some)], labels[i, : len(some)] = some, 1
-    return torch.from_numpy(points), torch.from_numpy(labels)
 
 
 def _iou(answer: BoolArray, truth: BoolArray) -> float:
     size = truth.shape[1] // MASK_STRIDE, truth.shape[0] // MASK_STRIDE
     small = cv2.resize(truth.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
     return float((answer & small).sum() / max((answer | small).sum(), 1))
-
-
-def _length(one: SyntheticSperm) -> float:
-    line = one.flagellum_centreline
-    if len(line) < 2:
-        return 0.0
-    return float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum()) / _HEAD_LENGTH
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import zlib
 from pathlib import Path
 
 from cascade.comparators.identity import identity
+from cascade.environment import code_sha256
 from cascade.exports.atomic import write_bytes
-from cascade.fitting import candidates, collect, truth
 from cascade.fitting.candidates import Candidate, Found
 
 
@@ -23,9 +23,9 @@ class CandidateStore:
     """
 
     def __init__(self, folder: Path | None, **settings: object) -> None:
-        own = [Path(module.__file__ or "").read_text("utf-8") for module in (candidates, collect, truth)]
+        own = (f"fitting/{name}.py" for name in ("candidates", "collect", "truth"))
         self._folder = folder
-        self._identity = identity("fit", code=own, **settings)
+        self._identity = identity("fit", code=code_sha256(*own), **settings)
 
     def get(self, image: str) -> Found | None:
         """The candidates of an image (any name that tells it from others), None where there are none."""

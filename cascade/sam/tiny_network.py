@@ -237,6 +237,7 @@ class TinySam(Sam):  # type: ignore[misc]  # the package is untyped
     """`segment_anything`'s container, with the small encoder and the adapted decoder."""
 
     stride = STRIDE
+    """Of this network's embedding; trials have others."""
 
     def __init__(self) -> None:
         cells = REFERENCE_SIZE // STRIDE
