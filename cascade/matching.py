@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -87,15 +87,26 @@ def match(
     return best_total(fitting(heads, tails, head_length, config, views, look), config)
 
 
-def best_total(fits: Mapping[tuple[int, int], Pair], config: MatchingConfig) -> list[Pair]:
-    """One tail a head, one head a tail, and the greatest sum of log-odds above those of the least score."""
+def best_total(
+    fits: Mapping[tuple[int, int], Pair], config: MatchingConfig, prior: Sequence[float] | None = None
+) -> list[Pair]:
+    """One tail a head, one head a tail, and the greatest sum of log-odds above those of the least score.
+
+    Args:
+        fits: from `fitting`.
+        config: of this stage.
+        prior: as of `fitting`; the scores of the pairs that are returned hold it.
+    """
     if not fits:
         return []
     gain = np.zeros(np.max(list(fits), axis=0) + 1)
     for place, pair in fits.items():
-        gain[place] = _log_odds(pair.score) - _log_odds(config.min_score)
+        gain[place] = _with(prior, pair.tail, _log_odds(pair.score)) - _log_odds(config.min_score)
     rows, columns = linear_sum_assignment(gain, maximize=True)
-    return [fits[place] for place in zip(rows.tolist(), columns.tolist(), strict=True) if place in fits]
+    chosen = [fits[place] for place in zip(rows.tolist(), columns.tolist(), strict=True) if place in fits]
+    if prior is None:
+        return chosen
+    return [replace(one, score=_sure(_with(prior, one.tail, _log_odds(one.score)))) for one in chosen]
 
 
 def fitting(
@@ -115,7 +126,8 @@ def fitting(
         config: of this stage.
         views: of the whole image.
         look: how pairs look in the image; None: that is not asked.
-        prior: log-odds that each tail has a head at all, beyond the usual; None: nothing is known.
+        prior: log-odds that each tail has a head at all, beyond the usual; None: nothing is known. What
+            could be a pair depends on it; the scores are without it, for it does not say which head.
     """
     met = list(meetings(heads, tails, head_length, config, views))
     odds = [float(config.weights.vector @ one.witnesses) for one in met]
@@ -124,8 +136,10 @@ def fitting(
     best: dict[tuple[int, int], Pair] = {}
     for one, told in zip(met, odds, strict=True):
         place = one.neck.head, one.tail
-        sure = 1 / (1 + math.exp(-told - (prior[one.tail] if prior else 0.0)))
-        if sure > max(config.min_score, best[place].score if place in best else 0.0):
+        sure = _sure(told)
+        if _sure(_with(prior, one.tail, told)) > config.min_score and (
+            place not in best or sure > best[place].score
+        ):
             best[place] = Pair(*place, one.anchor, sure, one.reverse)
     return best
 
@@ -219,6 +233,14 @@ def _beside(
     far = float(np.hypot(*(way.place - place))) > config.max_distance_hl * head_length
     if not far and all(angle_between(place - head.centre, end.out) > _BESIDE_DEG for end in ends):
         yield neck_beside(number, head, place, dark)
+
+
+def _with(prior: Sequence[float] | None, tail: int, odds: float) -> float:
+    return odds if prior is None else odds + prior[tail]
+
+
+def _sure(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))
 
 
 def _log_odds(probability: float) -> float:

@@ -221,7 +221,7 @@ def _put_together(
         # Of pieces it is not known how long their tails are.
         prior = having_a_head(tails, head_length, dark.shape) if config.joining.enabled else None
         fits = fitting(heads, tails, head_length, config.matching, views, looks.pairs, prior)
-        pairs = best_total(fits, config.matching)
+        pairs = best_total(fits, config.matching, prior)
     trace.views, trace.joiner, trace.tails, trace.fits, trace.pairs = views, joiner, tails, fits, pairs
     with clock("instances"):
         sperm = assemble(heads, tails, pairs, head_length, dark.shape, config.instances, dark)

@@ -8,7 +8,7 @@ import pytest
 from cascade.config import CS3Config, MatchingConfig
 from cascade.geometry import ellipse_axes, paint_polyline
 from cascade.instances import joined
-from cascade.matching import Views, fitting, flow, match, outline
+from cascade.matching import Views, best_total, fitting, flow, match, outline
 from cascade.necks import find_necks
 from cascade.sam.protocol import DenseMaps
 from cascade.types import Head, Pair, Region, Tail
@@ -230,19 +230,27 @@ def test_unsure_pairs_are_left_alone():
     assert paired([HEAD], [faint], MatchingConfig(min_score=0.02))
 
 
-def test_what_is_known_of_a_tail_beforehand_counts():
+def odds(pair):
+    return np.log(pair.score / (1 - pair.score))
+
+
+def test_that_a_tail_has_a_head_decides_what_may_be_a_pair_and_not_how_well_it_fits():
     doubtful, other = tail_along((92, 112), (150, 180)), tail_along((84, 104), (200, 110))
     plain = fitting([HEAD], [doubtful, other], HL, DOUBTFUL)
-    known = fitting([HEAD], [doubtful, other], HL, DOUBTFUL, prior=[2.0, 0.0])
-    assert known[0, 1].score == plain[0, 1].score
+    between = MatchingConfig(min_score=min(2 * plain[0, 0].score, plain[0, 1].score / 2))
+    known = {"prior": [2.0, 0.0]}
+    assert set(fitting([HEAD], [doubtful, other], HL, between)) == {(0, 1)}
+    fits = fitting([HEAD], [doubtful, other], HL, between, **known)
+    assert {place: pair.score for place, pair in fits.items()} == {p: one.score for p, one in plain.items()}
+    (alone,) = best_total({(0, 0): fits[0, 0]}, between, **known)
+    assert odds(alone) == pytest.approx(odds(plain[0, 0]) + 2)
 
-    def odds(pair):
-        return np.log(pair.score / (1 - pair.score))
 
-    assert odds(known[0, 0]) == pytest.approx(odds(plain[0, 0]) + 2)
-    between = MatchingConfig(min_score=(plain[0, 0].score + known[0, 0].score) / 2)
-    assert (0, 0) not in fitting([HEAD], [doubtful, other], HL, between)
-    assert (0, 0) in fitting([HEAD], [doubtful, other], HL, between, prior=[2.0, 0.0])
+def test_of_two_tails_that_fit_alike_the_one_that_has_a_head_gets_it():
+    first, second = tail_along((80, 101), (200, 110)), tail_along((80, 99), (200, 90))
+    fits = fitting([HEAD], [first, second], HL, DOUBTFUL)
+    for prior, tail in (([2.0, 0.0], 0), ([0.0, 2.0], 1)):
+        assert [pair.tail for pair in best_total(fits, DOUBTFUL, prior)] == [tail]
 
 
 def test_a_map_of_zeros_is_no_direction():

@@ -47,9 +47,12 @@ def test_whole_tails_in_view_have_heads_where_pieces_are_joined(join, more):
     config = CS3Config().changed(looks={"enabled": False}, joining={"enabled": join})
     result = segment(FIELD, model=MODEL, config=config, trace=trace)
     plain = fitting(trace.heads, trace.tails, result.head_length, config.matching, trace.views)
-    odds = {place: logit(pair.score) for place, pair in trace.fits.items()}
+    odds = {(pair.head, pair.tail): logit(pair.score) for pair in trace.pairs}
     assert len(plain) == 2
     assert odds == pytest.approx({place: logit(pair.score) + more for place, pair in plain.items()})
+    assert {place: pair.score for place, pair in trace.fits.items()} == {
+        place: pair.score for place, pair in plain.items()
+    }  # so that a second tail is not surer for it
 
 
 def test_tails_that_cross_may_own_the_same_pixels_heads_never_their_tails():
